@@ -1,0 +1,14 @@
+//! What to change and what to fetch, decided without I/O.
+//!
+//! [`version`] is the order of versions, [`dependency`] what a descriptor's `depends` means, [`resolve`] turns a request
+//! into the changes of a generation, [`ranges`] turns missing frames into few HTTP ranges. The programs bring the
+//! catalog and the store and carry the result out.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod dependency;
+pub mod ranges;
+pub mod resolve;
+pub mod version;

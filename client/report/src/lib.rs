@@ -1,0 +1,17 @@
+//! How the two programs speak: exit codes, one-line failures, sizes, progress.
+//!
+//! Results go to stdout (as JSON with `--json`), everything about the way there to stderr. Progress is drawn only where
+//! stderr is a terminal; a script sees nothing but results and failures.
+
+mod failure;
+mod progress;
+mod size;
+
+pub use failure::{ExitCode, Failure, OrFail};
+pub use progress::{Progress, Verbosity};
+pub use size::{human, percent};
+
+/// Prints one JSON document on stdout.
+pub fn print_json(value: &serde_json::Value) {
+    println!("{value:#}");
+}

@@ -1,0 +1,249 @@
+//! The one HTTP client: TLS in Rust with its own roots, time-outs, bounded bodies, one error type.
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time to connect.
+const CONNECT: Duration = Duration::from_secs(15);
+/// Time without a byte after which a transfer counts as lost.
+const STALLED: Duration = Duration::from_secs(60);
+/// Attempts of a request that fails on the way; a retry waits longer each time.
+const ATTEMPTS: u32 = 3;
+
+/// What went wrong between here and a server.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// No connection, or it broke.
+    #[error("{what}: {cause}; check the address and the network, then run the command again")]
+    Network {
+        /// What was being done.
+        what: String,
+        /// Innermost cause.
+        cause: String,
+    },
+    /// The server has no such thing.
+    #[error("{what}: the server has it not (404)")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+    },
+    /// The server refused.
+    #[error("{what}: the server answered {status}{detail}")]
+    Refused {
+        /// What was being done.
+        what: String,
+        /// HTTP status.
+        status: u16,
+        /// What it said, shortened.
+        detail: String,
+    },
+    /// More bytes than allowed or stated, or fewer.
+    #[error("{what}: {why}; the server or something between is at fault, nothing was changed")]
+    Length {
+        /// What was being fetched.
+        what: String,
+        /// How the length is wrong.
+        why: String,
+    },
+    /// Bytes that do not match their digest.
+    #[error("{what}: the bytes received do not match {expected}; nothing was changed")]
+    Digest {
+        /// What was being fetched.
+        what: String,
+        /// The digest asked for.
+        expected: String,
+    },
+    /// A local file could not be read.
+    #[error("reading {path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl TransferError {
+    pub(crate) fn network(what: &str, error: &reqwest::Error) -> Self {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        let cause = if error.is_timeout() { "timed out".to_owned() } else { cause.to_string() };
+        Self::Network { what: what.to_owned(), cause }
+    }
+}
+
+/// A client with its connection pool; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+}
+
+impl Http {
+    /// A client. Redirects are followed five times, never from TLS to plain HTTP off this machine.
+    pub fn new() -> Result<Self, TransferError> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TransferError::Network {
+                what: "setting up TLS".into(),
+                cause: error.to_string(),
+            })?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let redirects = reqwest::redirect::Policy::custom(|attempt| {
+            let plain = attempt.url().scheme() == "http"
+                && !attempt.url().host_str().is_some_and(crate::reference::is_loopback);
+            if plain || attempt.previous().len() > 5 { attempt.stop() } else { attempt.follow() }
+        });
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(redirects)
+            .connect_timeout(CONNECT)
+            .read_timeout(STALLED)
+            .user_agent(concat!("plyos/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| TransferError::network("setting up HTTP", &error))?;
+        Ok(Self { client })
+    }
+
+    /// A request to be filled in.
+    pub fn request(&self, method: reqwest::Method, url: &str) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// Sends a request that can be sent again, with retries when the way failed; an answer of any status is returned.
+    pub async fn send(&self, what: &str, request: RequestBuilder) -> Result<Response, TransferError> {
+        let mut attempt = 1;
+        loop {
+            let Some(copy) = request.try_clone() else {
+                return request.send().await.map_err(|error| TransferError::network(what, &error));
+            };
+            match copy.send().await {
+                Ok(response) if response.status().is_server_error() && attempt < ATTEMPTS => {}
+                Ok(response) => return Ok(response),
+                Err(error) if attempt >= ATTEMPTS || error.is_builder() => {
+                    return Err(TransferError::network(what, &error));
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
+            attempt += 1;
+        }
+    }
+
+    /// GET of a whole small thing of at most `limit` bytes; `None` when the server has it not.
+    pub async fn get_bounded(
+        &self,
+        what: &str,
+        url: &str,
+        limit: u64,
+    ) -> Result<Option<Bytes>, TransferError> {
+        let response = self.send(what, self.request(reqwest::Method::GET, url)).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let response = accept(what, response).await?;
+        read_bounded(what, response, limit).await.map(Some)
+    }
+}
+
+/// Turns a refusing status into an error that quotes the server, shortened.
+pub async fn accept(what: &str, response: Response) -> Result<Response, TransferError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    if status == StatusCode::NOT_FOUND {
+        return Err(TransferError::NotFound { what: what.to_owned() });
+    }
+    let body = read_bounded(what, response, 4096).await.unwrap_or_default();
+    let said: String = String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control()).take(300).collect();
+    let detail = if said.is_empty() { String::new() } else { format!(": {said}") };
+    Err(TransferError::Refused { what: what.to_owned(), status: status.as_u16(), detail })
+}
+
+/// Reads a body of at most `limit` bytes.
+pub async fn read_bounded(what: &str, mut response: Response, limit: u64) -> Result<Bytes, TransferError> {
+    let too_long =
+        || TransferError::Length { what: what.to_owned(), why: format!("more than {limit} bytes came") };
+    if response.content_length().is_some_and(|length| length > limit) {
+        return Err(too_long());
+    }
+    let mut body = BytesMut::new();
+    while let Some(part) = response.chunk().await.map_err(|error| TransferError::network(what, &error))? {
+        if (body.len() + part.len()) as u64 > limit {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body.freeze())
+}
+
+/// Reads `length` bytes at `offset` of `url` by a range request. A server that answers with the whole thing is read up
+/// to the end of the range; any other length is an error.
+pub async fn get_range(
+    http: &Http,
+    what: &str,
+    url: &str,
+    offset: u64,
+    length: u64,
+) -> Result<Bytes, TransferError> {
+    let last = offset + length.saturating_sub(1);
+    let request = http
+        .request(reqwest::Method::GET, url)
+        .header(reqwest::header::RANGE, format!("bytes={offset}-{last}"))
+        .header(reqwest::header::ACCEPT_ENCODING, "identity");
+    let response = accept(what, http.send(what, request).await?).await?;
+    let wrong = |why: String| TransferError::Length { what: what.to_owned(), why };
+    let skip = match response.status() {
+        StatusCode::PARTIAL_CONTENT => {
+            let stated =
+                response.headers().get(reqwest::header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
+            let expected = format!("bytes {offset}-{last}/");
+            if !stated.is_some_and(|stated| stated.starts_with(&expected)) {
+                return Err(wrong(format!(
+                    "another range came than the one asked for ({})",
+                    stated.unwrap_or("none")
+                )));
+            }
+            0
+        }
+        _ => offset,
+    };
+    let body = read_part(what, response, skip, length).await?;
+    if body.len() as u64 == length {
+        Ok(body)
+    } else {
+        Err(wrong(format!("{} of {length} bytes came", body.len())))
+    }
+}
+
+/// Skips `skip` bytes and takes at most `length`; a body that goes on after them is left unread.
+async fn read_part(
+    what: &str,
+    mut response: Response,
+    skip: u64,
+    length: u64,
+) -> Result<Bytes, TransferError> {
+    let mut body = BytesMut::new();
+    let mut skipped = 0;
+    while (body.len() as u64) < length {
+        let Some(mut part) = response.chunk().await.map_err(|error| TransferError::network(what, &error))?
+        else {
+            break;
+        };
+        let drop = (skip - skipped).min(part.len() as u64);
+        skipped += drop;
+        bytes::Buf::advance(&mut part, drop as usize);
+        let room = length - body.len() as u64;
+        part.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        body.extend_from_slice(&part);
+    }
+    Ok(body.freeze())
+}
