@@ -1,0 +1,189 @@
+//! Answers other than the one asked for, with the error bodies of OCI distribution ("Error Codes").
+//!
+//! The catalog uses the same form, so that a client needs one parser.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use plyos_blobs::{CommitError, DigestError, NameError, StoreError, UploadError};
+use serde_json::{Value, json};
+
+/// A code of the specification's table; the last two are for what the table does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    BlobUnknown,
+    BlobUploadInvalid,
+    BlobUploadUnknown,
+    Denied,
+    DigestInvalid,
+    ManifestBlobUnknown,
+    ManifestInvalid,
+    ManifestUnknown,
+    NameInvalid,
+    NameUnknown,
+    SizeInvalid,
+    TooManyRequests,
+    Unsupported,
+    Unknown,
+    Conflict,
+}
+
+impl Code {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::BlobUnknown => "BLOB_UNKNOWN",
+            Self::BlobUploadInvalid => "BLOB_UPLOAD_INVALID",
+            Self::BlobUploadUnknown => "BLOB_UPLOAD_UNKNOWN",
+            Self::Denied => "DENIED",
+            Self::DigestInvalid => "DIGEST_INVALID",
+            Self::ManifestBlobUnknown => "MANIFEST_BLOB_UNKNOWN",
+            Self::ManifestInvalid => "MANIFEST_INVALID",
+            Self::ManifestUnknown => "MANIFEST_UNKNOWN",
+            Self::NameInvalid => "NAME_INVALID",
+            Self::NameUnknown => "NAME_UNKNOWN",
+            Self::SizeInvalid => "SIZE_INVALID",
+            Self::TooManyRequests => "TOOMANYREQUESTS",
+            Self::Unsupported => "UNSUPPORTED",
+            Self::Unknown => "UNKNOWN",
+            Self::Conflict => "CONFLICT",
+        }
+    }
+}
+
+/// A request that is not answered as asked.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    code: Code,
+    message: String,
+    details: Vec<Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), details: Vec::new(), headers: Vec::new() }
+    }
+
+    /// Gives a detail; several make one error each.
+    pub(crate) fn detail(mut self, detail: Value) -> Self {
+        self.details.push(detail);
+        self
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+        if let Ok(value) = value.try_into() {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    pub(crate) fn headers(mut self, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    pub(crate) fn bad(code: Code, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub(crate) fn missing(code: Code, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    pub(crate) fn too_large(what: &str, limit: u64) -> Self {
+        let message = format!("{what} may have at most {limit} bytes here");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::SizeInvalid, message)
+    }
+
+    /// The resource is known, the method is not; `allow` are those that are.
+    pub(crate) fn method(allow: &'static str) -> Self {
+        let message = format!("only {allow} can be done to this");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, message)
+            .header(header::ALLOW, HeaderValue::from_static(allow))
+    }
+
+    pub(crate) fn nowhere() -> Self {
+        Self::missing(Code::Unsupported, "there is nothing at this path")
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let error = |detail: Option<Value>| {
+            let mut error = json!({ "code": self.code.as_str(), "message": self.message });
+            if let (Some(detail), Some(error)) = (detail, error.as_object_mut()) {
+                error.insert("detail".to_owned(), detail);
+            }
+            error
+        };
+        let errors: Vec<Value> = if self.details.is_empty() {
+            vec![error(None)]
+        } else {
+            self.details.iter().cloned().map(|detail| error(Some(detail))).collect()
+        };
+        let body = json!({ "errors": errors }).to_string();
+        let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut response = (self.status, [content_type], body).into_response();
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Obstructed { .. } => {
+                let message = "another file is in the way of this path, or above it";
+                Self::new(StatusCode::CONFLICT, Code::Conflict, message)
+            }
+            error => {
+                // Paths and reasons are for the operator, not for whoever asked.
+                tracing::error!(%error, "storage failed");
+                let message = "the registry cannot reach its storage; try again later";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown, message)
+            }
+        }
+    }
+}
+
+impl From<UploadError> for Refusal {
+    fn from(error: UploadError) -> Self {
+        let message = error.to_string();
+        match error {
+            UploadError::Unknown => Self::missing(Code::BlobUploadUnknown, message),
+            UploadError::Busy => Self::new(StatusCode::CONFLICT, Code::BlobUploadInvalid, message),
+            UploadError::TooMany => Self::new(StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests, message)
+                .header(header::RETRY_AFTER, HeaderValue::from_static("60")),
+            UploadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CommitError> for Refusal {
+    fn from(error: CommitError) -> Self {
+        let message = error.to_string();
+        match error {
+            CommitError::Digest { expected, actual } => {
+                let detail = json!({ "expected": expected.to_string(), "actual": actual.to_string() });
+                Self::bad(Code::DigestInvalid, message).detail(detail)
+            }
+            CommitError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DigestError> for Refusal {
+    fn from(error: DigestError) -> Self {
+        Self::bad(Code::DigestInvalid, error.to_string())
+    }
+}
+
+impl From<NameError> for Refusal {
+    fn from(error: NameError) -> Self {
+        let code = match error {
+            NameError::Tag => Code::ManifestInvalid,
+            NameError::Repository | NameError::Catalog | NameError::CatalogPath => Code::NameInvalid,
+        };
+        Self::bad(code, error.to_string())
+    }
+}
