@@ -12,3 +12,12 @@ pub mod dependency;
 pub mod ranges;
 pub mod resolve;
 pub mod version;
+
+/// OCI's name for a processor that Rust calls `rust_arch`.
+pub fn machine_arch(rust_arch: &'static str) -> &'static str {
+    match rust_arch {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}

@@ -6,7 +6,9 @@
 //! has checked.
 
 pub mod catalog;
+mod failure;
 pub mod http;
+pub mod layer;
 pub mod reference;
 pub mod registry;
 

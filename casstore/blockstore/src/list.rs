@@ -1,0 +1,73 @@
+//! The header that history, bad layer sets and floors share.
+
+use alloc::vec::Vec;
+
+use plyos_bytemap::{Preamble, PreambleError, View, put};
+
+use crate::layout::list;
+
+/// Why bytes are not a history, a list of bad layer sets or a list of floors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// The preamble.
+    #[error("{0}")]
+    Preamble(#[from] PreambleError),
+    /// More entries than the list may have.
+    #[error("it states {0} entries, more than allowed")]
+    TooMany(u32),
+    /// A number that is not known here.
+    #[error("an entry holds number {0} that is not known here; update this program")]
+    Unknown(u8),
+    /// Not sorted, or something twice.
+    #[error("its entries are not sorted")]
+    Order,
+    /// Lengths, strings or reserved bytes.
+    #[error("its entries or its length are malformed")]
+    Malformed,
+    /// No room for another entry.
+    #[error("it is full")]
+    Full,
+}
+
+/// A checked header with the bytes of the entries and of the heap.
+pub(crate) struct Sections<'a> {
+    pub compat: u32,
+    pub count: usize,
+    pub entries: &'a [u8],
+    pub heap: &'a [u8],
+}
+
+/// Splits a list into entries of `entry_size` and heap. `bytes` is the whole list and no more.
+pub(crate) fn split<'a>(
+    bytes: &'a [u8],
+    magic: &[u8; 8],
+    entry_size: usize,
+    limit: u32,
+) -> Result<Sections<'a>, ListError> {
+    let (head, object) = Preamble::parse(bytes, magic, list::SIZE, 0)?;
+    let view = View::new(object, &list::LAYOUT).ok_or(PreambleError::Truncated)?;
+    let count = view.u32(list::COUNT);
+    if count > limit {
+        return Err(ListError::TooMany(count));
+    }
+    let heap_len = view.u32(list::HEAP_LEN) as usize;
+    let (_, rest) = object.split_at_checked(list::SIZE).ok_or(PreambleError::Truncated)?;
+    let (entries, heap) = rest.split_at_checked(count as usize * entry_size).ok_or(ListError::Malformed)?;
+    if heap.len() != heap_len || object.len() != bytes.len() || !view.is_zero(list::RESERVED) {
+        return Err(ListError::Malformed);
+    }
+    Ok(Sections { compat: head.compat, count: count as usize, entries, heap })
+}
+
+/// Puts a list together.
+pub(crate) fn join(magic: [u8; 8], compat: u32, count: usize, entries: &[u8], heap: &[u8]) -> Vec<u8> {
+    let total = list::SIZE + entries.len() + heap.len();
+    let mut out = Vec::with_capacity(total);
+    out.resize(list::SIZE, 0);
+    Preamble { compat, ..Preamble::v1(magic, list::SIZE, total as u64) }.emit(&mut out);
+    put(&mut out, list::COUNT, &(count as u32).to_le_bytes());
+    put(&mut out, list::HEAP_LEN, &(heap.len() as u32).to_le_bytes());
+    out.extend_from_slice(entries);
+    out.extend_from_slice(heap);
+    out
+}

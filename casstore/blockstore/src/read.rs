@@ -1,0 +1,55 @@
+//! Reading what a directory names, verified against its hash.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::{BlockDevice, Extent, LayerEntry, LayerMap, LayerState, MapError, RecordEntry};
+
+/// Why a record or map could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError<E> {
+    /// The device.
+    #[error("{0}")]
+    Io(E),
+    /// Its bytes do not match its hash.
+    #[error("its bytes do not match their hash")]
+    Hash,
+    /// It matches its hash and is not a map.
+    #[error("map: {0}")]
+    Map(MapError),
+    /// The map is of another layer, or says complete where the directory says partial.
+    #[error("the map contradicts the directory")]
+    Contradiction,
+}
+
+/// Reads an extent whole. Extents were checked against the store's length and their limit when they were parsed, so the
+/// buffer is never larger than what is there.
+pub fn read_extent<D: BlockDevice>(device: &D, extent: Extent) -> Result<Vec<u8>, D::Error> {
+    let mut bytes = vec![0; extent.len as usize];
+    device.read_at(extent.offset, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads a record and verifies it.
+pub fn read_record<D: BlockDevice>(device: &D, entry: &RecordEntry) -> Result<Vec<u8>, ReadError<D::Error>> {
+    let bytes = read_extent(device, entry.extent).map_err(ReadError::Io)?;
+    if blake3::hash(&bytes).as_bytes() == entry.hash.as_bytes() { Ok(bytes) } else { Err(ReadError::Hash) }
+}
+
+/// Reads the map of a layer in a store of `store_len` bytes and verifies it.
+pub fn read_map<D: BlockDevice>(
+    device: &D,
+    entry: &LayerEntry,
+    store_len: u64,
+) -> Result<LayerMap, ReadError<D::Error>> {
+    let bytes = read_extent(device, entry.map).map_err(ReadError::Io)?;
+    if blake3::hash(&bytes).as_bytes() != entry.map_hash.as_bytes() {
+        return Err(ReadError::Hash);
+    }
+    let map = LayerMap::parse(&bytes, store_len).map_err(ReadError::Map)?;
+    let complete = entry.state == LayerState::Complete;
+    if map.layer_id != entry.id || (complete && !map.is_complete()) {
+        return Err(ReadError::Contradiction);
+    }
+    Ok(map)
+}

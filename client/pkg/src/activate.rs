@@ -1,0 +1,145 @@
+//! From layers to the active generation: conflicts, the manifest, history, slots, one commit.
+
+use crate::active::active_generation;
+use crate::target::{ONLY, Target, record};
+use plyos_storefile::{Action, BadSets, History, HistoryEntry, RecordType};
+use plyos_ids::{GenerationId, Mount};
+use plyos_layer_format::descriptor::Descriptor;
+use plyos_layer_format::pages::PageSource;
+use plyos_namespace::conflicts::FileClaim;
+use plyos_namespace::generation::{Generation, GenerationLayer, GenerationParts};
+use plyos_namespace::namespace::{Namespace, NamespaceError};
+use plyos_report::{ExitCode, Failure, OrFail};
+use plyos_slots::{Candidate, Event};
+use plyos_storefile::{Store, Writer};
+
+/// The record of a layer in a generation.
+pub fn generation_layer(
+    descriptor: &Descriptor,
+    id: plyos_ids::LayerId,
+    asked: bool,
+    epoch: u32,
+    repo: &str,
+) -> GenerationLayer {
+    GenerationLayer {
+        id,
+        kind: descriptor.kind(),
+        mount: Mount::of(descriptor.kind(), descriptor.name()),
+        asked,
+        unsigned: false,
+        epoch,
+        name: descriptor.name().to_owned(),
+        version: descriptor.version().to_owned(),
+        arch: descriptor.arch().to_owned(),
+        repo: repo.to_owned(),
+    }
+}
+
+/// Refuses layers that claim one path, by name.
+pub fn check_conflicts<S: PageSource>(namespace: &Namespace<S>) -> Result<(), Failure> {
+    // Whether two small files are equal would need their content, which is not here yet.
+    let unknown = |_: FileClaim<'_>, _: FileClaim<'_>| Ok::<_, NamespaceError>(false);
+    let found = namespace.conflicts(unknown).or_fail(ExitCode::Signature, "comparing the paths of the layers")?;
+    let Some(first) = found.listed.first() else { return Ok(()) };
+    let more = match found.total {
+        1 => String::new(),
+        total => format!(" (and {} more paths)", total - 1),
+    };
+    Err(Failure::new(ExitCode::Conflict, format!("{first}{more}; nothing was changed")))
+}
+
+/// What an activation says of itself.
+pub struct Reason {
+    /// What was done.
+    pub action: Action,
+    /// The command.
+    pub command: String,
+}
+
+/// Writes a generation of `layers`, whose chunks are all in the writer, and flips to it. The commit is refused when
+/// another process has activated something in between.
+pub fn activate(
+    target: &Target,
+    writer: &mut Writer,
+    layers: Vec<GenerationLayer>,
+    reason: &Reason,
+) -> Result<Generation, Failure> {
+    let before = active_generation(writer)?;
+    let now = target.now(writer);
+    let parts = GenerationParts {
+        number: writer.take_generation_number(),
+        parent: before.as_ref().map_or(0, |generation| generation.number),
+        created_at: now,
+        state_version: writer.superblock().state_version,
+        tries: 0,
+        health: None,
+        created_by: reason.command.clone(),
+        layers,
+    };
+    let generation = Generation::new(parts).or_fail(ExitCode::Store, "making the generation")?;
+    refuse_bad(writer, &generation)?;
+    let bytes = generation.emit();
+    let id = generation.id();
+    writer
+        .put_record(RecordType::Generation, id.as_bytes(), &bytes)
+        .map_err(|error| target.fail(&error))?;
+    let candidate = Candidate { number: generation.number, generation: id, layer_set: generation.layer_set() };
+    flip(target, writer, before.as_ref(), candidate, Event::Activate(candidate), reason, now)?;
+    Ok(generation)
+}
+
+/// Makes a former generation active again.
+pub fn roll_back(target: &Target, writer: &mut Writer, to: &Generation, reason: &Reason) -> Result<(), Failure> {
+    let before = active_generation(writer)?;
+    let now = target.now(writer);
+    let candidate = Candidate { number: to.number, generation: to.id(), layer_set: to.layer_set() };
+    flip(target, writer, before.as_ref(), candidate, Event::Rollback(candidate), reason, now)
+}
+
+fn flip(
+    target: &Target,
+    writer: &mut Writer,
+    before: Option<&Generation>,
+    candidate: Candidate,
+    event: Event,
+    reason: &Reason,
+    now: u64,
+) -> Result<(), Failure> {
+    let slots = writer.slots().apply(event, now).or_fail(ExitCode::Store, "switching the generation")?;
+    let mut history = history(writer)?;
+    history.push(HistoryEntry {
+        number: candidate.number,
+        from: before.map_or(0, |generation| generation.number),
+        at: now,
+        generation: candidate.generation,
+        action: reason.action,
+        command: reason.command.clone(),
+    });
+    writer
+        .put_record(RecordType::History, &ONLY, &history.emit())
+        .map_err(|error| target.fail(&error))?;
+    writer.set_slots(slots);
+    let expected: Option<GenerationId> = before.map(Generation::id);
+    writer.commit(expected).map_err(|error| target.fail(&error))
+}
+
+/// A set of layers that turned out bad is not activated again.
+fn refuse_bad(store: &Store, generation: &Generation) -> Result<(), Failure> {
+    let Some(bytes) = record(store, RecordType::BadSets, &ONLY)? else { return Ok(()) };
+    let bad = BadSets::parse(&bytes).or_fail(ExitCode::Store, "reading the list of bad generations")?;
+    match bad.find(&generation.layer_set()) {
+        Some(entry) => {
+            let line = format!("these layers were tried as generation {} and turned out bad; nothing was changed", entry.number);
+            Err(Failure::new(ExitCode::Store, line))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The history of activations.
+pub fn history(store: &Store) -> Result<History, Failure> {
+    match record(store, RecordType::History, &ONLY)? {
+        Some(bytes) => History::parse(&bytes).or_fail(ExitCode::Store, "reading the history"),
+        None => Ok(History::default()),
+    }
+}

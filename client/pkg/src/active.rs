@@ -1,0 +1,192 @@
+//! The active generation, mounted: its layers opened and each one's certificate checked.
+//!
+//! Every command that reads the namespace comes through [`mount`]; nothing of a layer is used before its certificate was
+//! accepted by its repository's keyring and its index verified page by page.
+
+use crate::repositories::{self, Repository};
+use crate::target::{ONLY, Target, record};
+use plyos_storefile::{Floors, RecordType};
+use plyos_ids::GenerationId;
+use plyos_layer_format::index::Index;
+use plyos_layer_format::pages::{PAGE_SIZE, PageHashes, PageSource};
+use plyos_namespace::generation::{Generation, GenerationLayer};
+use plyos_plan::resolve::Installed;
+use plyos_report::{ExitCode, Failure, OrFail};
+use plyos_storefile::{Store, StoreError, StoredLayer};
+use plyos_trust::certificate::Certificate;
+use plyos_trust::keyring::{self, Keyring, VerifiedKeyring};
+use plyos_trust::tuf::{self, Envelope, Root};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The pages of a stored layer's index.
+#[derive(Debug, Clone)]
+pub struct StoredPages(pub Rc<StoredLayer>);
+
+impl PageSource for StoredPages {
+    type Error = StoreError;
+
+    fn read_page(&self, page: u32, out: &mut [u8; PAGE_SIZE]) -> Result<(), StoreError> {
+        // The last page of an index may be short; what lies behind its end is zero.
+        let bytes = self.0.read_page(page)?;
+        for (to, from) in out.iter_mut().zip(bytes.iter().chain(std::iter::repeat(&0))) {
+            *to = *from;
+        }
+        Ok(())
+    }
+}
+
+/// An opened index of the store.
+pub type StoredIndex = Index<StoredPages>;
+
+/// A layer of the active generation.
+pub struct ActiveLayer {
+    /// What the generation says of it.
+    pub record: GenerationLayer,
+    /// Places of its chunks.
+    pub stored: Rc<StoredLayer>,
+    /// Its tree.
+    pub index: StoredIndex,
+}
+
+/// The active generation.
+pub struct Active {
+    /// The manifest.
+    pub generation: Generation,
+    /// Its layers in the manifest's order.
+    pub layers: Vec<ActiveLayer>,
+}
+
+/// The generation that a slot or the history names.
+pub fn generation(store: &Store, id: &GenerationId) -> Result<Generation, Failure> {
+    let bytes = record(store, RecordType::Generation, id.as_bytes())?
+        .ok_or_else(|| Failure::new(ExitCode::Store, format!("generation {id} is not in the store any more")))?;
+    let generation = Generation::parse(&bytes).or_fail(ExitCode::Store, format_args!("reading generation {id}"))?;
+    if generation.id() == *id {
+        Ok(generation)
+    } else {
+        Err(Failure::new(ExitCode::Signature, format!("the record of generation {id} is another generation")))
+    }
+}
+
+/// The active generation's manifest, if one is active.
+pub fn active_generation(store: &Store) -> Result<Option<Generation>, Failure> {
+    match store.slots().active() {
+        Some(slot) => generation(store, &slot.generation).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Mounts the active generation.
+pub fn mount(target: &Target, store: &Store) -> Result<Active, Failure> {
+    let generation = active_generation(store)?.ok_or_else(|| {
+        Failure::new(ExitCode::NotFound, "nothing is installed yet; `pkg install NAME` makes the first generation")
+    })?;
+    mount_generation(target, store, generation)
+}
+
+/// Mounts a generation.
+pub fn mount_generation(target: &Target, store: &Store, generation: Generation) -> Result<Active, Failure> {
+    let mut gate = Gate::new(store)?;
+    let mut layers = Vec::new();
+    for listed in &generation.layers {
+        let (stored, index) = open_layer(target, store, listed)?;
+        gate.admit(store, listed)?;
+        layers.push(ActiveLayer { record: listed.clone(), stored, index });
+    }
+    Ok(Active { generation, layers })
+}
+
+/// Opens a stored layer and checks that it is what the generation says.
+pub fn open_layer(
+    target: &Target,
+    store: &Store,
+    listed: &GenerationLayer,
+) -> Result<(Rc<StoredLayer>, StoredIndex), Failure> {
+    let stored = store.layer(&listed.id).map_err(|error| target.fail(&error))?.ok_or_else(|| {
+        Failure::new(ExitCode::Store, format!("{} {} is not in the store; install it again", listed.name, listed.version))
+    })?;
+    let stored = Rc::new(stored);
+    let hashes = page_hashes(&stored)?;
+    let doing = format!("opening {} {}", listed.name, listed.version);
+    let index = Index::open(listed.id, hashes, StoredPages(Rc::clone(&stored))).or_fail(ExitCode::Store, &doing)?;
+    listed.agrees_with(index.descriptor()).or_fail(ExitCode::Signature, &doing)?;
+    Ok((stored, index))
+}
+
+/// The page hashes of a stored index; a claim until they merge to its identity.
+pub fn page_hashes(stored: &StoredLayer) -> Result<PageHashes, Failure> {
+    let pages = u32::try_from(stored.index_len.div_ceil(PAGE_SIZE as u64)).unwrap_or(u32::MAX);
+    PageHashes::from_list(stored.page_hashes().to_vec(), pages)
+        .or_fail(ExitCode::Store, format_args!("opening layer {}", stored.id))
+}
+
+/// Checks certificates of layers with the keyrings in the store.
+struct Gate {
+    repositories: Vec<Repository>,
+    keyrings: BTreeMap<String, VerifiedKeyring>,
+    floors: Floors,
+}
+
+impl Gate {
+    fn new(store: &Store) -> Result<Self, Failure> {
+        Ok(Self { repositories: repositories::list(store)?, keyrings: BTreeMap::new(), floors: floors(store)? })
+    }
+
+    fn admit(&mut self, store: &Store, layer: &GenerationLayer) -> Result<(), Failure> {
+        let doing = format!("{} {} is refused", layer.name, layer.version);
+        let missing = |what: &str| Failure::new(ExitCode::Signature, format!("{doing}: {what}"));
+        let bytes = record(store, RecordType::Certificate, layer.id.as_bytes())?
+            .ok_or_else(|| missing("it has no certificate in the store"))?;
+        let certificate = Certificate::parse(&bytes).or_fail(ExitCode::Signature, &doing)?;
+        let floor = self.floors.get(layer.kind, &layer.name);
+        let keyring = self.keyring(store, &layer.repo)?;
+        keyring
+            .accept(&certificate, layer.id, layer.kind, &layer.name, floor)
+            .or_fail(ExitCode::Signature, &doing)
+            .map(|_| ())
+    }
+
+    fn keyring(&mut self, store: &Store, name: &str) -> Result<&VerifiedKeyring, Failure> {
+        if !self.keyrings.contains_key(name) {
+            let verified = self.load_keyring(store, name)?;
+            self.keyrings.insert(name.to_owned(), verified);
+        }
+        self.keyrings.get(name).ok_or_else(|| Failure::new(ExitCode::Failure, "a keyring was lost; this is a defect of pkg"))
+    }
+
+    fn load_keyring(&self, store: &Store, name: &str) -> Result<VerifiedKeyring, Failure> {
+        let doing = format!("the keyring of '{name}' is refused");
+        let gone = |what: &str| Failure::new(ExitCode::Signature, format!("{doing}: {what}; run `pkg update`"));
+        let repository = self
+            .repositories
+            .iter()
+            .find(|repository| repository.name == name)
+            .ok_or_else(|| gone("its repository is not known"))?;
+        let root = repositories::kept(store, repository, tuf::ROOT)?.ok_or_else(|| gone("its root is missing"))?;
+        let envelope = Envelope::parse(tuf::ROOT, &root).or_fail(ExitCode::Signature, &doing)?;
+        let root = Root::parse(&envelope).or_fail(ExitCode::Signature, &doing)?;
+        let bytes = record(store, RecordType::Keyring, &repository.key())?.ok_or_else(|| gone("it is missing"))?;
+        let claimed = Keyring::parse(&bytes).or_fail(ExitCode::Signature, &doing)?;
+        keyring::verify(&claimed, &root.root().keys(), root.root().threshold()).or_fail(ExitCode::Signature, &doing)
+    }
+}
+
+/// The least security epochs accepted here.
+pub fn floors(store: &Store) -> Result<Floors, Failure> {
+    match record(store, RecordType::Floors, &ONLY)? {
+        Some(bytes) => Floors::parse(&bytes).or_fail(ExitCode::Store, "reading the floors"),
+        None => Ok(Floors::default()),
+    }
+}
+
+/// The layers of the active generation as a plan sees them.
+pub fn installed(target: &Target, store: &Store) -> Result<Vec<Installed>, Failure> {
+    let Some(generation) = active_generation(store)? else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for layer in &generation.layers {
+        let (_, index) = open_layer(target, store, layer)?;
+        found.push(Installed { facts: crate::catalogs::facts(index.descriptor(), layer.id), asked: layer.asked });
+    }
+    Ok(found)
+}

@@ -1,0 +1,120 @@
+//! A layer that is about to be installed: its manifest and index, fetched and checked against everything that is known
+//! of it, before a byte of its content is fetched.
+
+use crate::catalogs::{Offer, Offers};
+use plyos_storefile::Floors;
+use plyos_layer_build::reader;
+use plyos_layer_format::index::{self, Index};
+use plyos_layer_format::pages::{PageHashes, SlicePages};
+use plyos_layer_format::frames::FrameTable;
+use plyos_namespace::layer::LayerInfo;
+use plyos_namespace::rules;
+use plyos_report::{ExitCode, Failure, OrFail};
+use plyos_transfer::layer::{LayerManifest, Source};
+use plyos_transfer::{Http, TransferError, catalog};
+
+/// A checked candidate.
+pub struct Candidate {
+    /// Number of its offer.
+    pub offer: usize,
+    /// `NAME VERSION`, for messages.
+    pub what: String,
+    /// Exact bytes of the manifest.
+    pub manifest_bytes: Vec<u8>,
+    /// What it says.
+    pub manifest: LayerManifest,
+    /// Where its blob lies.
+    pub source: Source,
+    /// The index, every rule checked.
+    pub index: Vec<u8>,
+    /// Security epoch of its certificate.
+    pub epoch: u32,
+    /// Bytes fetched so far.
+    pub moved: u64,
+}
+
+impl Candidate {
+    /// Fetches manifest and index of an offer and checks them.
+    pub async fn fetch(http: &Http, offers: &Offers, number: usize, floors: &Floors) -> Result<Self, Failure> {
+        let offer = offers
+            .all
+            .get(number)
+            .ok_or_else(|| Failure::new(ExitCode::Failure, "a plan names no offer; this is a defect of pkg"))?;
+        let trusted = offers.repository(offer)?;
+        let what = format!("{} {}", offer.descriptor.name(), offer.descriptor.version());
+        let remote = catalog::Catalog::new(http.clone(), &trusted.repository.url)?;
+
+        let doing = format!("{what} is refused");
+        let floor = floors.get(offer.descriptor.kind(), offer.descriptor.name());
+        let accepted = trusted
+            .keyring
+            .accept(
+                &offer.custom.certificate,
+                offer.custom.layer,
+                offer.descriptor.kind(),
+                offer.descriptor.name(),
+                floor,
+            )
+            .or_fail(ExitCode::Signature, &doing)?;
+
+        let path = trusted.catalog.path_of(&offer.target, &offer.file);
+        let manifest_bytes = remote
+            .get(&path, offer.file.length)
+            .await
+            .map_err(|error| match error {
+                TransferError::Length { .. } => Failure::new(ExitCode::Signature, error.to_string()),
+                other => other.into(),
+            })?
+            .ok_or_else(|| TransferError::NotFound { what: format!("fetching {path} from {}", remote.url()) })?;
+        offer.file.check(&offer.target, &manifest_bytes).or_fail(ExitCode::Signature, &doing)?;
+        let manifest = LayerManifest::parse(&manifest_bytes, &what)?;
+        if manifest.layer != offer.custom.layer {
+            let line = format!("{doing}: its manifest names another layer than the catalog");
+            return Err(Failure::new(ExitCode::Signature, line));
+        }
+        let source = Source::Catalog(remote);
+        let stored = manifest.stored_index(&source).await?;
+        let index =
+            reader::decode_index(&manifest.index, &stored, &manifest.layer).or_fail(ExitCode::Signature, &doing)?;
+        let moved = manifest_bytes.len() as u64 + manifest.index.stored;
+        let candidate = Self {
+            offer: number,
+            what,
+            manifest_bytes: manifest_bytes.to_vec(),
+            manifest,
+            source,
+            index,
+            epoch: accepted.epoch,
+            moved,
+        };
+        candidate.check(offer)?;
+        Ok(candidate)
+    }
+
+    /// Every rule of the index, the descriptor against the catalog, and where the kind may put files.
+    fn check(&self, offer: &Offer) -> Result<(), Failure> {
+        let doing = format!("{} is refused", self.what);
+        let checked = index::check(&self.index, &index::Limits::default()).or_fail(ExitCode::Signature, &doing)?;
+        if *checked.descriptor() != offer.descriptor {
+            let line = format!("{doing}: its own descriptor differs from what the catalog says of it");
+            return Err(Failure::new(ExitCode::Signature, line));
+        }
+        let mount = LayerInfo::of(checked.descriptor()).mount.mount_type;
+        rules::check_paths(mount, checked.entries()).or_fail(ExitCode::Conflict, &doing)
+    }
+
+    /// The index, opened.
+    pub fn open(&self) -> Result<Index<SlicePages<'_>>, Failure> {
+        Index::open(self.manifest.layer, PageHashes::compute(&self.index), SlicePages(&self.index))
+            .or_fail(ExitCode::Signature, format_args!("{} is refused", self.what))
+    }
+
+    /// Fetches the frame table, checked.
+    pub async fn fetch_table(&mut self) -> Result<FrameTable, Failure> {
+        let chunks = self.open()?.header().chunk_count;
+        let stored = self.manifest.stored_table(&self.source).await?;
+        self.moved += self.manifest.table.stored;
+        reader::decode_table(&self.manifest.table, &stored, &self.manifest.layer, chunks)
+            .or_fail(ExitCode::Signature, format_args!("{} is refused", self.what))
+    }
+}

@@ -1,0 +1,154 @@
+//! What the repositories offer, verified again each time it is used: signatures, versions, expiry, keyring.
+
+use crate::repositories::{self, Repository};
+use crate::target::{Target, record};
+use plyos_storefile::RecordType;
+use plyos_ids::{Kind, LayerId};
+use plyos_plan::dependency::Dependency;
+use plyos_plan::resolve::Facts;
+use plyos_report::{ExitCode, Failure, OrFail};
+use plyos_storefile::Store;
+use plyos_trust::custom::LayerCustom;
+use plyos_trust::keyring::{self, Keyring, VerifiedKeyring};
+use plyos_trust::tuf::{self, Catalog, TargetFile, TargetName};
+use plyos_layer_format::descriptor::Descriptor;
+use std::collections::BTreeMap;
+
+/// Name of the target that is the keyring.
+pub const KEYRING: &str = "keyring";
+
+/// A repository with its verified catalog and keyring.
+#[derive(Debug)]
+pub struct Trusted {
+    /// As it was added.
+    pub repository: Repository,
+    /// What it offers.
+    pub catalog: Catalog,
+    /// Who may sign layers.
+    pub keyring: VerifiedKeyring,
+}
+
+/// One layer on offer.
+#[derive(Debug)]
+pub struct Offer {
+    /// Number of its repository.
+    pub repository: usize,
+    /// Name of the target.
+    pub target: TargetName,
+    /// The manifest's length and hash.
+    pub file: TargetFile,
+    /// What the catalog says of the layer.
+    pub custom: LayerCustom,
+    /// The descriptor that the catalog repeats.
+    pub descriptor: Descriptor,
+}
+
+/// All offers of all repositories.
+#[derive(Debug)]
+pub struct Offers {
+    /// The repositories, by name.
+    pub repositories: Vec<Trusted>,
+    /// The offers.
+    pub all: Vec<Offer>,
+    /// The same as a plan sees them, in the same order.
+    pub facts: Vec<Facts>,
+}
+
+impl Offers {
+    /// Verifies what the last update left.
+    pub fn load(target: &Target, store: &Store) -> Result<Self, Failure> {
+        let now = target.now(store);
+        let mut repositories = Vec::new();
+        for repository in repositories::list(store)? {
+            repositories.push(trusted(store, repository, now)?);
+        }
+        if repositories.is_empty() {
+            let line = "no repository is known; add one with `pkg repo add URL --root FILE`";
+            return Err(Failure::new(ExitCode::NotFound, line));
+        }
+        let mut all = Vec::new();
+        for (number, trusted) in repositories.iter().enumerate() {
+            offers_of(number, trusted, &mut all)?;
+        }
+        let facts = all.iter().map(|offer| facts(&offer.descriptor, offer.custom.layer)).collect();
+        Ok(Self { repositories, all, facts })
+    }
+
+    /// The repository that an offer is from.
+    pub fn repository(&self, offer: &Offer) -> Result<&Trusted, Failure> {
+        self.repositories
+            .get(offer.repository)
+            .ok_or_else(|| Failure::new(ExitCode::Failure, "an offer names no repository; this is a defect of pkg"))
+    }
+}
+
+/// What a plan needs to know of a layer.
+pub fn facts(descriptor: &Descriptor, layer: LayerId) -> Facts {
+    let dependencies = |texts: &[String]| texts.iter().filter_map(|text| Dependency::parse(text)).collect();
+    let names = |texts: &[String]| texts.iter().filter_map(|text| text.split(' ').next()).map(str::to_owned).collect();
+    Facts {
+        kind: descriptor.kind(),
+        name: descriptor.name().to_owned(),
+        version: descriptor.version().to_owned(),
+        arch: descriptor.arch().to_owned(),
+        abi: descriptor.abi().map(str::to_owned),
+        provides: names(descriptor.provides()),
+        depends: dependencies(descriptor.depends()),
+        conflicts: dependencies(descriptor.conflicts()),
+        layer,
+    }
+}
+
+fn trusted(store: &Store, repository: Repository, now: u64) -> Result<Trusted, Failure> {
+    let mut files = BTreeMap::new();
+    for role in std::iter::once(tuf::ROOT).chain(repositories::roles()) {
+        if let Some(bytes) = repositories::kept(store, &repository, role)? {
+            files.insert(role.to_owned(), bytes);
+        }
+    }
+    if !files.contains_key(tuf::TIMESTAMP) {
+        let line = format!("the catalog of '{}' was never fetched; run `pkg update` first", repository.name);
+        return Err(Failure::new(ExitCode::NotFound, line));
+    }
+    let doing = format!("the catalog of '{}' is refused", repository.name);
+    let catalog = Catalog::load(files, now, tuf::Limits::default()).or_fail(ExitCode::Signature, &doing)?;
+    let bytes = record(store, RecordType::Keyring, &repository.key())?.ok_or_else(|| {
+        Failure::new(ExitCode::NotFound, format!("'{}' has no keyring here; run `pkg update` first", repository.name))
+    })?;
+    let keyring = verify_keyring(&bytes, &catalog, &repository)?;
+    Ok(Trusted { repository, catalog, keyring })
+}
+
+/// Checks a keyring against the root keys of its repository.
+pub fn verify_keyring(bytes: &[u8], catalog: &Catalog, repository: &Repository) -> Result<VerifiedKeyring, Failure> {
+    let doing = format!("the keyring of '{}' is refused", repository.name);
+    let claimed = Keyring::parse(bytes).or_fail(ExitCode::Signature, &doing)?;
+    keyring::verify(&claimed, &catalog.root.root().keys(), catalog.root.root().threshold()).or_fail(ExitCode::Signature, &doing)
+}
+
+fn offers_of(number: usize, trusted: &Trusted, all: &mut Vec<Offer>) -> Result<(), Failure> {
+    for (name, file) in &trusted.catalog.targets {
+        let is_layer = name.as_str().split('/').next().is_some_and(|kind| Kind::parse(kind).is_some());
+        if !is_layer {
+            continue;
+        }
+        let doing = format!("the catalog of '{}' is refused at {name}", trusted.repository.name);
+        let custom = LayerCustom::parse(&file.custom).or_fail(ExitCode::Signature, &doing)?;
+        let descriptor = Descriptor::from_json(&custom.descriptor).or_fail(ExitCode::Signature, &doing)?;
+        let expected = format!(
+            "{}/{}/{}/{}",
+            descriptor.kind(),
+            descriptor.name(),
+            descriptor.version(),
+            descriptor.arch()
+        );
+        if expected != name.as_str() {
+            let line = format!("{doing}: its descriptor says {expected}");
+            return Err(Failure::new(ExitCode::Signature, line));
+        }
+        if custom.channels.contains(&trusted.repository.channel) {
+            all.push(Offer { repository: number, target: name.clone(), file: file.clone(), custom, descriptor });
+        }
+    }
+    Ok(())
+}

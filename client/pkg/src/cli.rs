@@ -1,0 +1,233 @@
+//! The command line of `pkg`.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Install, upgrade and roll back whole layers: packages, models, sites, base images.
+#[derive(Debug, Parser)]
+#[command(name = "pkg", version, after_help = "Examples:
+  pkg repo add https://example.org/catalog/main --root root.json
+  pkg update
+  pkg install jq
+  pkg ls /usr/bin
+  pkg rollback
+
+Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 conflict, 5 signature or hash, 6 architecture, 7 store, 8 network.")]
+pub struct Cli {
+    /// The store: a file or block device
+    #[arg(long, global = true, env = "PKG_STORE", default_value = "/var/lib/plyos/store", value_name = "FILE")]
+    pub store: PathBuf,
+    /// Facts as JSON on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing but results and failures
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `pkg` does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a new, empty store
+    #[command(after_help = "`pkg repo add` makes the store itself when it is missing; `init` is for choosing its size.
+Examples:
+  pkg --store ./store init --size 4G
+  pkg --store /dev/vdb init")]
+    Init {
+        /// Size of a store file, as 512M or 8G; a device is used whole. The file grows on the disk only as it fills
+        #[arg(long, value_parser = parse_size)]
+        size: Option<u64>,
+    },
+    /// Repositories that this machine trusts
+    #[command(subcommand)]
+    Repo(RepoCommand),
+    /// Fetch the newest signed catalogs
+    #[command(after_help = "Examples:
+  pkg update
+  pkg --json update")]
+    Update,
+    /// Look for layers by name or summary
+    #[command(after_help = "Examples:
+  pkg search json
+  pkg search ''          # everything")]
+    Search {
+        /// Part of a name or summary
+        text: String,
+    },
+    /// Show what is known of a layer
+    #[command(after_help = "Examples:
+  pkg info jq
+  pkg info site/docs")]
+    Info {
+        /// Name, or KIND/NAME
+        name: String,
+    },
+    /// Install layers with all they need, as a new generation
+    #[command(after_help = "Only chunks that the store lacks are fetched. Nothing changes unless everything succeeds.
+Examples:
+  pkg install jq
+  pkg install -y base/debian model/minilm site/docs
+  pkg install jq=1.6-2")]
+    Install {
+        /// Names, KIND/NAME, or NAME=VERSION
+        #[arg(required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Remove layers, as a new generation
+    #[command(alias = "delete", after_help = "Examples:
+  pkg remove jq
+  pkg rollback           # brings it back")]
+    Remove {
+        /// Names or KIND/NAME
+        #[arg(required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Bring what is installed to the newest version
+    #[command(after_help = "Examples:
+  pkg upgrade
+  pkg upgrade -y docs")]
+    Upgrade {
+        /// Only these
+        names: Vec<String>,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// List what is installed
+    List,
+    /// List the paths that a layer brings
+    #[command(after_help = "Examples:
+  pkg files jq
+  pkg files site/docs")]
+    Files {
+        /// Name, or KIND/NAME
+        name: String,
+    },
+    /// Say which layer a path comes from
+    #[command(after_help = "Example:
+  pkg which /usr/bin/jq")]
+    Which {
+        /// Absolute path in the active namespace
+        path: String,
+    },
+    /// List the generations that were active
+    History,
+    /// Make a former generation active again
+    #[command(after_help = "Examples:
+  pkg rollback           # the one before
+  pkg rollback 3         # generation 3")]
+    Rollback {
+        /// Number from `pkg history`
+        generation: Option<u64>,
+    },
+    /// Show the store, its slots and repositories
+    Status,
+    /// Write a file of the active namespace to stdout
+    #[command(after_help = "Each byte is checked against its hash as it is read.
+Example:
+  pkg cat /www/docs/index.html")]
+    Cat {
+        /// Absolute path
+        path: String,
+    },
+    /// List a directory of the active namespace
+    #[command(after_help = "Examples:
+  pkg ls /
+  pkg ls -l /usr/bin")]
+    Ls {
+        /// Type, mode, owner, size and layer as well
+        #[arg(short, long)]
+        long: bool,
+        /// Absolute path
+        #[arg(default_value = "/")]
+        path: String,
+    },
+    /// Write the active namespace to a folder and point DIR/current at it, atomically
+    #[command(after_help = "DIR/current is a symbolic link that always names a complete tree.
+Example:
+  pkg export /srv/system && ls /srv/system/current")]
+    Export {
+        /// Folder to hold the trees
+        dir: PathBuf,
+    },
+}
+
+/// Whether to ask before acting.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Consent {
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Show the plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `pkg repo`
+#[derive(Debug, Subcommand)]
+pub enum RepoCommand {
+    /// Trust a repository
+    #[command(after_help = "The root is the publisher's root.json, or its SHA-256, by a way you trust.
+Examples:
+  pkg repo add https://example.org/catalog/main --root ./root.json
+  pkg repo add http://127.0.0.1:5000/catalog/main --root 3f0c…")]
+    Add {
+        /// Address of the catalog
+        url: String,
+        /// The trusted root metadata: a file, or the SHA-256 of the repository's 1.root.json
+        #[arg(long, value_name = "FILE|SHA256")]
+        root: String,
+        /// What to call it; the last part of the address by default
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List the repositories
+    List,
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let shift = match unit.trim_end_matches("iB").trim_end_matches('B').to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err(format!("'{text}' is no size; write 512M or 8G")),
+    };
+    let number: u64 = digits.parse().map_err(|_| format!("'{text}' is no size; write 512M or 8G"))?;
+    number.checked_mul(1 << shift).ok_or_else(|| format!("'{text}' is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("4096"), Ok(4096));
+        assert_eq!(parse_size("8G"), Ok(8 << 30));
+        assert_eq!(parse_size("512MiB"), Ok(512 << 20));
+        for bad in ["", "G", "1X", "-1", "99999999999T"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,160 @@
+//! `pkg history`, `rollback` and `status`.
+
+use crate::activate::{self, Reason};
+use crate::active::{active_generation, generation, mount_generation};
+use crate::repositories;
+use crate::target::Target;
+use plyos_report::{ExitCode, Failure, OrFail, human, print_json};
+use plyos_slots::{Slot, SlotState};
+use plyos_blockstore::UsedMap;
+use plyos_blockstore::layout::UNIT;
+use plyos_storefile::{Action, Extent, RecordType, Store};
+use serde_json::{Value, json};
+
+/// `pkg history`
+pub fn history(target: &Target) -> Result<(), Failure> {
+    let store = target.store()?;
+    let history = activate::history(&store)?;
+    let active = store.slots().active().map(|slot| slot.number);
+    // The same generation may have been active more than once: the last time counts.
+    let last = history.entries().rev().find(|entry| Some(entry.number) == active);
+    if target.progress.json() {
+        let rows: Vec<Value> = history
+            .entries()
+            .map(|entry| {
+                json!({"generation": entry.number, "from": entry.from, "at": entry.at, "action": entry.action.as_str(),
+                       "command": entry.command, "id": entry.generation.to_string(), "active": last == Some(entry)})
+            })
+            .collect();
+        print_json(&json!(rows));
+        return Ok(());
+    }
+    for entry in history.entries() {
+        let mark = if last == Some(entry) { "*" } else { " " };
+        println!(
+            "{mark} {:>4}  {}  {:<10} {}",
+            entry.number,
+            plyos_trust::time::print(entry.at),
+            entry.action.as_str(),
+            entry.command
+        );
+    }
+    Ok(())
+}
+
+/// `pkg rollback`
+pub fn rollback(target: &Target, number: Option<u64>) -> Result<(), Failure> {
+    let mut writer = target.writer()?;
+    let present = active_generation(&writer)?
+        .ok_or_else(|| Failure::new(ExitCode::NotFound, "nothing is active, so there is nothing to go back from"))?;
+    let history = activate::history(&writer)?;
+    let wanted = match number {
+        Some(number) => history.entries().rev().find(|entry| entry.number == number).map(|entry| entry.generation),
+        // The one that was active before the present one became so.
+        None => history
+            .entries()
+            .rev()
+            .find(|entry| entry.number == present.number)
+            .and_then(|entry| history.entries().rev().find(|before| before.number == entry.from && entry.from != 0))
+            .map(|entry| entry.generation),
+    };
+    let wanted = wanted.ok_or_else(|| {
+        let line = match number {
+            Some(number) => format!("generation {number} is not in the history; `pkg history` lists them"),
+            None => "there is no generation before this one; `pkg history` lists them".to_owned(),
+        };
+        Failure::new(ExitCode::NotFound, line)
+    })?;
+    let to = generation(&writer, &wanted)?;
+    if to.number == present.number {
+        let line = format!("generation {} is active already", to.number);
+        return Err(Failure::new(ExitCode::Store, line));
+    }
+    // All of it must be there and still be accepted, before anything is switched.
+    let mounted = mount_generation(target, &writer, to)?;
+    if let Some(layer) = mounted.layers.iter().find(|layer| !layer.stored.complete) {
+        let line = format!("{} {} is not complete in the store; install it again", layer.record.name, layer.record.version);
+        return Err(Failure::new(ExitCode::Store, line));
+    }
+    let to = mounted.generation;
+    let command = match number {
+        Some(number) => format!("pkg rollback {number}"),
+        None => "pkg rollback".to_owned(),
+    };
+    activate::roll_back(target, &mut writer, &to, &Reason { action: Action::Rollback, command })?;
+    if target.progress.json() {
+        print_json(&json!({"generation": to.number, "from": present.number}));
+    } else {
+        target.progress.step(&format!("Generation {} is active again (was {}).", to.number, present.number));
+    }
+    Ok(())
+}
+
+/// `pkg status`
+pub fn status(target: &Target) -> Result<(), Failure> {
+    let store = target.store()?;
+    let superblock = store.superblock();
+    let slots = store.slots();
+    let layers = store.layers().len();
+    let generations = store.records(RecordType::Generation).count();
+    let used = used_bytes(target, &store)?;
+    if target.progress.json() {
+        let names: Vec<Value> = repositories::list(&store)?
+            .iter()
+            .map(|repository| json!({"name": repository.name, "url": repository.url}))
+            .collect();
+        print_json(&json!({
+            "store": target.path(), "bytes": superblock.store_len(), "used_bytes": used, "sequence": superblock.sequence,
+            "layers": layers, "generations": generations, "active": slots.active().map(|slot| slot.number),
+            "slots": {"a": slot_json(&slots.a), "b": slot_json(&slots.b)}, "time_floor": superblock.time_floor,
+            "repositories": names,
+        }));
+        return Ok(());
+    }
+    println!("store         {} ({} of {} used)", target.path().display(), human(used), human(superblock.store_len()));
+    println!("layers        {layers} in {generations} generations");
+    for (name, slot) in [("A", &slots.a), ("B", &slots.b)] {
+        let mark = if slots.active().is_some_and(|active| active == slot) { "  (active)" } else { "" };
+        println!("slot {name}        {}{mark}", slot_line(slot));
+    }
+    for repository in repositories::list(&store)? {
+        println!("repository    {} {}", repository.name, repository.url);
+    }
+    Ok(())
+}
+
+/// Bytes that the two superblock copies reach.
+fn used_bytes(target: &Target, store: &Store) -> Result<u64, Failure> {
+    let content = UsedMap::content(store.device(), store.view())
+        .or_fail(ExitCode::Store, format_args!("reading the maps of {}", target.path().display()))?;
+    let mut all = content.0;
+    for (start, end) in UsedMap::metadata(store.view()).runs() {
+        all.insert(Extent { offset: start * UNIT, len: (end - start) * UNIT });
+    }
+    Ok(all.unit_count() * UNIT)
+}
+
+fn state_word(state: SlotState) -> String {
+    match state {
+        SlotState::Empty => "empty".to_owned(),
+        SlotState::Staged => "staged".to_owned(),
+        SlotState::Trial { left, granted } => format!("trial, {left} of {granted} tries left"),
+        SlotState::Good => "good".to_owned(),
+        SlotState::Unconfirmed => "unconfirmed".to_owned(),
+        SlotState::Bad(reason) => format!("bad: {reason}"),
+    }
+}
+
+fn slot_line(slot: &Slot) -> String {
+    match slot.state {
+        SlotState::Empty => "empty".to_owned(),
+        state => format!("generation {}, {}", slot.number, state_word(state)),
+    }
+}
+
+fn slot_json(slot: &Slot) -> Value {
+    match slot.state {
+        SlotState::Empty => json!({"state": "empty"}),
+        state => json!({"state": state_word(state), "generation": slot.number, "id": slot.generation.to_string()}),
+    }
+}

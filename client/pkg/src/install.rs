@@ -1,0 +1,282 @@
+//! `pkg install`, `upgrade` and `remove`: plan, check, ask, fetch, check again, flip.
+
+use crate::activate::{self, Reason};
+use crate::active::{self, active_generation};
+use crate::candidate::Candidate;
+use crate::catalogs::Offers;
+use crate::cli::Consent;
+use crate::pull::{self, Job};
+use crate::target::{ABIS, Target};
+use plyos_storefile::{Action, RecordType};
+use plyos_ids::{Kind, LayerId};
+use plyos_layer_format::index::Index;
+use plyos_layer_format::pages::{PageHashes, SlicePages};
+use plyos_namespace::generation::{Generation, GenerationLayer};
+use plyos_namespace::namespace::{Namespace, NamespaceLayer};
+use plyos_plan::resolve::{self, Change, Machine, NoPlan};
+use plyos_report::{ExitCode, Failure, OrFail, human, percent, print_json};
+use plyos_storefile::Writer;
+use plyos_transfer::Http;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::io::{BufRead, IsTerminal, Write};
+
+/// `pkg install`
+pub async fn install(target: &Target, names: &[String], consent: Consent) -> Result<(), Failure> {
+    let mut writer = target.writer()?;
+    let offers = Offers::load(target, &writer)?;
+    let installed = active::installed(target, &writer)?;
+    let changes = resolve::install(&offers.facts, &installed, machine(), names).map_err(no_plan)?;
+    let reason = reason(Action::Install, "install", names);
+    carry_out(target, &mut writer, &offers, &changes, consent, &reason).await
+}
+
+/// `pkg upgrade`
+pub async fn upgrade(target: &Target, names: &[String], consent: Consent) -> Result<(), Failure> {
+    let mut writer = target.writer()?;
+    let offers = Offers::load(target, &writer)?;
+    let installed = active::installed(target, &writer)?;
+    let changes = resolve::upgrade(&offers.facts, &installed, machine(), names).map_err(no_plan)?;
+    let reason = reason(Action::Upgrade, "upgrade", names);
+    carry_out(target, &mut writer, &offers, &changes, consent, &reason).await
+}
+
+/// `pkg remove`
+pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(), Failure> {
+    let mut writer = target.writer()?;
+    let installed = active::installed(target, &writer)?;
+    let changes = resolve::remove(&installed, names).map_err(no_plan)?;
+    let gone = |layer: &GenerationLayer| {
+        changes.iter().any(
+            |change| matches!(change, Change::Remove { kind, name } if *kind == layer.kind && *name == layer.name),
+        )
+    };
+    let present = active_generation(&writer)?;
+    let stays: Vec<GenerationLayer> =
+        present.iter().flat_map(|g| g.layers.iter()).filter(|layer| !gone(layer)).cloned().collect();
+    let lines: Vec<String> = changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Remove { kind, name } => Some(format!("  - {kind}/{name}")),
+            _ => None,
+        })
+        .collect();
+    if !agree(target, consent, &lines, None)? {
+        return Ok(());
+    }
+    let generation =
+        activate::activate(target, &mut writer, stays, &reason(Action::Remove, "remove", names))?;
+    report(target, &generation, &[], Totals::default());
+    Ok(())
+}
+
+/// This machine.
+pub fn machine() -> Machine<'static> {
+    Machine { arch: plyos_plan::machine_arch(std::env::consts::ARCH), abis: ABIS }
+}
+
+fn reason(action: Action, verb: &str, names: &[String]) -> Reason {
+    let command = std::iter::once("pkg").chain([verb]).chain(names.iter().map(String::as_str));
+    Reason { action, command: command.collect::<Vec<_>>().join(" ").chars().take(1000).collect() }
+}
+
+fn no_plan(error: NoPlan) -> Failure {
+    let code = match &error {
+        NoPlan::NotFound { .. } => ExitCode::NotFound,
+        NoPlan::Ambiguous { .. } => ExitCode::Usage,
+        NoPlan::WrongMachine { .. } => ExitCode::Machine,
+        NoPlan::Unmet { .. } | NoPlan::Conflict { .. } | NoPlan::StillNeeded { .. } => ExitCode::Conflict,
+    };
+    Failure::new(code, error.to_string())
+}
+
+/// What a command moved.
+#[derive(Debug, Clone, Copy, Default)]
+struct Totals {
+    moved: u64,
+    full: u64,
+}
+
+/// One layer that is added or replaced.
+struct Row {
+    kind: Kind,
+    name: String,
+    version: String,
+    from: Option<String>,
+    layer: LayerId,
+    blob: u64,
+}
+
+async fn carry_out(
+    target: &Target,
+    writer: &mut Writer,
+    offers: &Offers,
+    changes: &[Change],
+    consent: Consent,
+    reason: &Reason,
+) -> Result<(), Failure> {
+    let present = active_generation(writer)?;
+    if changes.is_empty() {
+        return nothing_to_do(target, present.as_ref());
+    }
+    let http = Http::new()?;
+    let floors = active::floors(writer)?;
+    let mut known = pull::known(target, writer)?;
+    let mut promised = HashSet::new();
+    let (mut rows, mut jobs, mut layers) = (Vec::new(), Vec::new(), Vec::new());
+    for change in changes {
+        let (number, from, asked) = match change {
+            Change::Add { offer, asked } => (*offer, None, *asked),
+            Change::Replace { offer, from, asked } => (*offer, Some(from.clone()), *asked),
+            Change::Remove { .. } => continue,
+        };
+        let candidate = Candidate::fetch(&http, offers, number, &floors).await?;
+        let offer = offers.all.get(number).ok_or_else(|| Failure::new(ExitCode::Failure, "an offer was lost"))?;
+        rows.push(Row {
+            kind: offer.descriptor.kind(),
+            name: offer.descriptor.name().to_owned(),
+            version: offer.descriptor.version().to_owned(),
+            from,
+            layer: candidate.manifest.layer,
+            blob: candidate.manifest.blob_len,
+        });
+        let repository = &offers.repository(offer)?.repository;
+        layers.push(activate::generation_layer(
+            &offer.descriptor,
+            candidate.manifest.layer,
+            asked,
+            candidate.epoch,
+            &repository.name,
+        ));
+        jobs.push(Job::plan(candidate, &known, &mut promised).await?);
+    }
+    let replaced = |layer: &GenerationLayer| rows.iter().any(|row| row.kind == layer.kind && row.name == layer.name);
+    let kept: Vec<GenerationLayer> =
+        present.iter().flat_map(|g| g.layers.iter()).filter(|layer| !replaced(layer)).cloned().collect();
+    layers.extend(kept.iter().cloned());
+    check_namespace(target, writer, &jobs, &kept)?;
+
+    let to_fetch: u64 = jobs.iter().map(Job::to_fetch).sum();
+    let to_store: u64 = jobs.iter().map(Job::to_store).sum();
+    let lines: Vec<String> = rows.iter().map(line).collect();
+    if !agree(target, consent, &lines, Some((to_fetch, rows.iter().map(|row| row.blob).sum())))? {
+        return Ok(());
+    }
+    let free = writer.free_bytes();
+    if to_store > free {
+        let line = format!(
+            "the store has {} free and {} are needed; make a larger one with `pkg init --size`",
+            human(free),
+            human(to_store)
+        );
+        return Err(Failure::new(ExitCode::Store, line));
+    }
+    let bar = target.progress.bytes("downloading", to_fetch);
+    for job in &mut jobs {
+        bar.set_message(job.candidate.what.clone());
+        job.run(target, writer, &mut known, &|bytes| bar.inc(bytes)).await?;
+    }
+    bar.finish_and_clear();
+    for (job, offer) in jobs.iter().filter_map(|job| Some((job, offers.all.get(job.candidate.offer)?))) {
+        let certificate = offer.custom.certificate.emit();
+        writer
+            .put_record(RecordType::Certificate, job.candidate.manifest.layer.as_bytes(), &certificate)
+            .map_err(|error| target.fail(&error))?;
+    }
+    let generation = activate::activate(target, writer, layers, reason)?;
+    let totals = Totals {
+        moved: jobs.iter().map(|job| job.candidate.moved).sum(),
+        full: rows.iter().map(|row| row.blob).sum(),
+    };
+    report(target, &generation, &rows, totals);
+    Ok(())
+}
+
+/// The whole namespace as it would be, before anything of it is fetched.
+fn check_namespace(
+    target: &Target,
+    writer: &Writer,
+    jobs: &[Job],
+    kept: &[GenerationLayer],
+) -> Result<(), Failure> {
+    let mut indexes: Vec<(LayerId, Vec<u8>)> = Vec::new();
+    for layer in kept {
+        let stored = writer.layer(&layer.id).map_err(|error| target.fail(&error))?.ok_or_else(|| {
+            Failure::new(ExitCode::Store, format!("{} {} is not in the store", layer.name, layer.version))
+        })?;
+        indexes.push((layer.id, stored.index_bytes().map_err(|error| target.fail(&error))?));
+    }
+    let new = jobs.iter().map(|job| (job.candidate.manifest.layer, job.candidate.index.as_slice()));
+    let all = indexes.iter().map(|(id, bytes)| (*id, bytes.as_slice())).chain(new);
+    let mut opened = Vec::new();
+    for (id, bytes) in all {
+        let index = Index::open(id, PageHashes::compute(bytes), SlicePages(bytes))
+            .or_fail(ExitCode::Store, format_args!("opening layer {id}"))?;
+        opened.push(NamespaceLayer::new(index));
+    }
+    activate::check_conflicts(&Namespace::new(opened))
+}
+
+fn nothing_to_do(target: &Target, present: Option<&Generation>) -> Result<(), Failure> {
+    let number = present.map(|generation| generation.number);
+    if target.progress.json() {
+        print_json(&json!({"generation": number, "downloaded_bytes": 0, "full_bytes": 0, "layers": []}));
+    } else {
+        target.progress.step("Nothing to do: everything is there in its newest version.");
+    }
+    Ok(())
+}
+
+fn line(row: &Row) -> String {
+    match &row.from {
+        Some(from) => format!("  ~ {}/{} {from} -> {}", row.kind, row.name, row.version),
+        None => format!("  + {}/{} {}", row.kind, row.name, row.version),
+    }
+}
+
+/// Shows the plan; asks when a person is there. `sizes`: bytes to fetch, and of the whole blobs.
+fn agree(target: &Target, consent: Consent, lines: &[String], sizes: Option<(u64, u64)>) -> Result<bool, Failure> {
+    let progress = &target.progress;
+    lines.iter().for_each(|line| progress.step(line));
+    if let Some((fetch, full)) = sizes {
+        progress.step(&format!("Download: {} (the whole layers are {})", human(fetch), human(full)));
+    }
+    if consent.dry_run {
+        if progress.json() {
+            let (fetch, full) = sizes.unwrap_or_default();
+            print_json(&json!({"plan": lines, "download_bytes": fetch, "full_bytes": full}));
+        }
+        return Ok(false);
+    }
+    let asking = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if consent.yes || progress.json() || !asking {
+        return Ok(true);
+    }
+    print!("Proceed? [Y/n] ");
+    std::io::stdout().flush().or_fail(ExitCode::Failure, "asking")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).or_fail(ExitCode::Failure, "reading the answer")?;
+    Ok(matches!(answer.trim(), "" | "y" | "Y" | "yes"))
+}
+
+fn report(target: &Target, generation: &Generation, rows: &[Row], totals: Totals) {
+    let Totals { moved, full } = totals;
+    if target.progress.json() {
+        let layers: Vec<Value> = rows
+            .iter()
+            .map(|row| {
+                json!({"kind": row.kind.as_str(), "name": row.name, "version": row.version, "from": row.from,
+                       "layer": row.layer.to_string(), "blob_bytes": row.blob})
+            })
+            .collect();
+        print_json(&json!({
+            "generation": generation.number, "id": generation.id().to_string(), "downloaded_bytes": moved,
+            "full_bytes": full, "layers": layers,
+        }));
+        return;
+    }
+    if full > 0 {
+        target.progress.step(&format!("moved {} of {} ({})", human(moved), human(full), percent(moved, full)));
+    }
+    target.progress.step(&format!("Generation {} is active.", generation.number));
+}

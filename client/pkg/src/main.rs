@@ -1,0 +1,72 @@
+//! `pkg`: what runs on targets.
+//!
+//! Each command is a module. Failures become one line on stderr and an exit code here.
+
+mod activate;
+mod active;
+mod candidate;
+mod catalogs;
+mod cli;
+mod content;
+mod export;
+mod history;
+mod install;
+mod pull;
+mod repositories;
+mod show;
+mod target;
+mod update;
+mod view;
+
+use clap::Parser;
+use cli::{Cli, Command, RepoCommand};
+use plyos_report::{ExitCode, Failure, OrFail, Progress, Verbosity};
+use target::Target;
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(failure) => failure.report("pkg"),
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let verbosity = match (cli.quiet, cli.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    let target = Target::new(&cli.store, Progress::new(verbosity, cli.json));
+    match &cli.command {
+        Command::Init { size } => show::init(&target, *size),
+        Command::Repo(RepoCommand::Add { url, root, name }) => {
+            block_on(update::add(&target, url, root, name.as_deref()))
+        }
+        Command::Repo(RepoCommand::List) => update::list(&target),
+        Command::Update => block_on(update::update(&target)),
+        Command::Search { text } => show::search(&target, text),
+        Command::Info { name } => show::info(&target, name),
+        Command::Install { names, consent } => block_on(install::install(&target, names, *consent)),
+        Command::Remove { names, consent } => install::remove(&target, names, *consent),
+        Command::Upgrade { names, consent } => block_on(install::upgrade(&target, names, *consent)),
+        Command::List => show::list(&target),
+        Command::Files { name } => view::files(&target, name),
+        Command::Which { path } => view::which(&target, path),
+        Command::History => history::history(&target),
+        Command::Rollback { generation } => history::rollback(&target, *generation),
+        Command::Status => history::status(&target),
+        Command::Cat { path } => view::cat(&target, path),
+        Command::Ls { long, path } => view::ls(&target, path, *long),
+        Command::Export { dir } => export::run(&target, dir),
+    }
+}
+
+/// Runs a command that talks to the network.
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .or_fail(ExitCode::Failure, "starting the runtime")?;
+    runtime.block_on(work)
+}

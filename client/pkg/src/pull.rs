@@ -1,0 +1,229 @@
+//! Fetching what is missing: chunks that the store has, in whichever layer, are never fetched again.
+//!
+//! Ranges are fetched a few at a time and verified on other threads; each chunk is appended as its stored frame. What
+//! was fetched is committed now and then as a partial layer, so that a broken download goes on where it stopped.
+
+use crate::candidate::Candidate;
+use crate::target::Target;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use plyos_storefile::{Place, RecordType};
+use plyos_ids::{ChunkId, Codec};
+use plyos_layer_build::reader;
+use plyos_layer_format::index::{Chunk, Index};
+use plyos_layer_format::pages::PageHashes;
+use plyos_plan::ranges::{self, Piece, Request};
+use plyos_report::{ExitCode, Failure, OrFail};
+use plyos_storefile::{LayerUpdate, Store, Writer};
+use std::collections::{HashMap, HashSet};
+
+/// Requests under way at a time.
+const PARALLEL: usize = 4;
+/// Bytes fetched after which a partial layer is committed.
+const COMMIT_EVERY: u64 = 64 << 20;
+
+/// Where each chunk lies that the store has.
+pub type Known = HashMap<ChunkId, Place>;
+
+/// Collects what the store has, from the maps of all its layers.
+pub fn known(target: &Target, store: &Store) -> Result<Known, Failure> {
+    let mut known = Known::new();
+    let layers: Vec<_> = store.layers().map(|entry| entry.id).collect();
+    for id in layers {
+        let Some(stored) = store.layer(&id).map_err(|error| target.fail(&error))? else { continue };
+        let places = stored.places().to_vec();
+        let hashes = crate::active::page_hashes(&stored)?;
+        let pages = crate::active::StoredPages(std::rc::Rc::new(stored));
+        let index = Index::open(id, hashes, pages).or_fail(ExitCode::Store, format_args!("opening layer {id}"))?;
+        for (chunk, place) in index.chunks().zip(places) {
+            let chunk = chunk.or_fail(ExitCode::Store, format_args!("reading layer {id}"))?;
+            if let Some(place) = place {
+                known.insert(chunk.id, place);
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// What has to be fetched of one layer.
+pub struct Job {
+    /// The layer.
+    pub candidate: Candidate,
+    chunks: Vec<Chunk>,
+    places: Vec<Option<Place>>,
+    pieces: Vec<Piece>,
+    requests: Vec<Request>,
+}
+
+impl Job {
+    /// Compares the layer's chunks with what is known; fetches the frame table only when something is missing.
+    /// `promised` collects what earlier jobs of the same command will bring.
+    pub async fn plan(
+        mut candidate: Candidate,
+        known: &Known,
+        promised: &mut HashSet<ChunkId>,
+    ) -> Result<Self, Failure> {
+        let doing = format!("reading the index of {}", candidate.what);
+        let chunks: Vec<Chunk> =
+            candidate.open()?.chunks().collect::<Result<_, _>>().or_fail(ExitCode::Signature, &doing)?;
+        let places: Vec<Option<Place>> = chunks.iter().map(|chunk| known.get(&chunk.id).copied()).collect();
+        let missing: Vec<usize> = chunks
+            .iter()
+            .enumerate()
+            .filter(|(_, chunk)| !known.contains_key(&chunk.id) && promised.insert(chunk.id))
+            .map(|(at, _)| at)
+            .collect();
+        let mut pieces = Vec::with_capacity(missing.len());
+        if !missing.is_empty() {
+            let table = candidate.fetch_table().await?;
+            let mut wanted = missing.iter().copied().peekable();
+            for (at, (offset, length)) in table.places().enumerate() {
+                if wanted.next_if_eq(&at).is_some() {
+                    pieces.push(Piece { offset, length, ordinal: at as u64 });
+                }
+            }
+        }
+        let requests = ranges::merge(&pieces);
+        Ok(Self { candidate, chunks, places, pieces, requests })
+    }
+
+    /// Bytes that the ranges will bring.
+    pub fn to_fetch(&self) -> u64 {
+        self.requests.iter().map(|request| request.length).sum()
+    }
+
+    /// Bytes that the chunks to be fetched will take in the store.
+    pub fn to_store(&self) -> u64 {
+        self.pieces.iter().map(|piece| u64::from(piece.length)).sum()
+    }
+
+    /// Fetches, verifies and appends what is missing.
+    pub async fn run(
+        &mut self,
+        target: &Target,
+        writer: &mut Writer,
+        known: &mut Known,
+        advance: &dyn Fn(u64),
+    ) -> Result<(), Failure> {
+        let fetched = self.fetch(target, writer, known, advance).await;
+        // Also after a failure: what came is kept for the next try.
+        self.fill(known);
+        let complete = self.places.iter().all(Option::is_some);
+        if !complete && self.places.iter().any(Option::is_some) {
+            self.write(target, writer)?;
+            writer.commit(None).map_err(|error| target.fail(&error))?;
+        }
+        fetched?;
+        if !complete {
+            let line = format!("chunks of {} are missing after the download; this is a defect of pkg", self.candidate.what);
+            return Err(Failure::new(ExitCode::Failure, line));
+        }
+        self.write(target, writer)
+    }
+
+    async fn fetch(
+        &mut self,
+        target: &Target,
+        writer: &mut Writer,
+        known: &mut Known,
+        advance: &dyn Fn(u64),
+    ) -> Result<(), Failure> {
+        let blob = self.candidate.manifest.blob;
+        let source = self.candidate.source.clone();
+        let work = std::mem::take(&mut self.requests).into_iter().map(|request| {
+            let frames: Vec<(u64, u32, Chunk)> = self
+                .pieces
+                .get(request.pieces.clone())
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|piece| {
+                    let chunk = self.chunks.get(usize::try_from(piece.ordinal).ok()?)?;
+                    Some((piece.offset - request.offset, piece.length, *chunk))
+                })
+                .collect();
+            let (source, what) = (source.clone(), self.candidate.what.clone());
+            async move {
+                let bytes = source.range(&blob, request.offset, request.length).await?;
+                tokio::task::spawn_blocking(move || verify(&bytes, frames, &what))
+                    .await
+                    .or_fail(ExitCode::Failure, "verifying chunks")?
+                    .map(|frames| (request.length, frames))
+            }
+        });
+        let mut arriving = futures_util::stream::iter(work).buffered(PARALLEL);
+        let mut since_commit = 0;
+        let mut partial = Vec::new();
+        while let Some(arrived) = arriving.next().await {
+            let (length, frames) = arrived?;
+            for (chunk, frame) in frames {
+                let place = writer.append_chunk(Codec::Zstd, &frame).map_err(|error| target.fail(&error))?;
+                known.insert(chunk.id, place);
+            }
+            self.candidate.moved += length;
+            since_commit += length;
+            advance(length);
+            if since_commit >= COMMIT_EVERY {
+                since_commit = 0;
+                partial.clear();
+                partial.extend(self.chunks.iter().map(|chunk| known.get(&chunk.id).copied()));
+                put(target, writer, &self.candidate, &partial)?;
+                writer.commit(None).map_err(|error| target.fail(&error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, known: &Known) {
+        for (place, chunk) in self.places.iter_mut().zip(&self.chunks) {
+            if place.is_none() {
+                *place = known.get(&chunk.id).copied();
+            }
+        }
+    }
+
+    /// Hands index, map and manifest to the writer; complete when every place is known.
+    fn write(&self, target: &Target, writer: &mut Writer) -> Result<(), Failure> {
+        put(target, writer, &self.candidate, &self.places)?;
+        writer
+            .put_record(
+                RecordType::Manifest,
+                self.candidate.manifest.digest.as_bytes(),
+                &self.candidate.manifest_bytes,
+            )
+            .map_err(|error| target.fail(&error))
+    }
+}
+
+fn put(
+    target: &Target,
+    writer: &mut Writer,
+    candidate: &Candidate,
+    places: &[Option<Place>],
+) -> Result<(), Failure> {
+    let hashes = PageHashes::compute(&candidate.index);
+    let update = LayerUpdate {
+        id: candidate.manifest.layer,
+        index: &candidate.index,
+        page_hashes: hashes.as_list(),
+        places,
+        manifest: Some(candidate.manifest.digest),
+    };
+    writer.put_layer(update).map_err(|error| target.fail(&error))
+}
+
+/// Checks each frame of a range against its chunk's identity; gives the frames back as they are to be stored.
+fn verify(bytes: &Bytes, frames: Vec<(u64, u32, Chunk)>, what: &str) -> Result<Vec<(Chunk, Bytes)>, Failure> {
+    let mut verified = Vec::with_capacity(frames.len());
+    for (offset, length, chunk) in frames {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = start.saturating_add(length as usize);
+        if end > bytes.len() {
+            return Err(Failure::new(ExitCode::Network, format!("fetching {what}: a range came short")));
+        }
+        let frame = bytes.slice(start..end);
+        reader::decode_chunk(Codec::Zstd, &frame, &chunk)
+            .or_fail(ExitCode::Signature, format_args!("a chunk of {what} is refused, nothing was changed"))?;
+        verified.push((chunk, frame));
+    }
+    Ok(verified)
+}

@@ -1,0 +1,104 @@
+//! What every command works on: the store, the time, the way to speak.
+
+use plyos_storefile::RecordType;
+use plyos_report::{ExitCode, Failure, Progress};
+use plyos_storefile::{CreateOptions, Store, StoreError, Writer};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Size of a store file that is made because none was there. It is sparse: only what is used takes room.
+const USUAL_SIZE: u64 = 8 << 30;
+/// How long to wait for another `pkg` that writes.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// ABIs that a Linux host runs.
+pub const ABIS: &[&str] = &["linux", "plyos-0"];
+
+/// The machine's store and how to speak about it.
+#[derive(Debug)]
+pub struct Target {
+    path: PathBuf,
+    /// Steps and results.
+    pub progress: Progress,
+}
+
+impl Target {
+    /// The store at `path`.
+    pub fn new(path: &Path, progress: Progress) -> Self {
+        Self { path: path.to_owned(), progress }
+    }
+
+    /// Path of the store.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the store for reading.
+    pub fn store(&self) -> Result<Store, Failure> {
+        self.need()?;
+        Store::open(&self.path).map_err(|error| self.fail(&error))
+    }
+
+    /// Opens the store for writing; waits for another writer for a while.
+    pub fn writer(&self) -> Result<Writer, Failure> {
+        self.need()?;
+        Store::writer(&self.path, WAIT).map_err(|error| self.fail(&error))
+    }
+
+    /// Makes a new store.
+    pub fn create(&self, size: Option<u64>) -> Result<(), Failure> {
+        if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent).map_err(|error| {
+                Failure::new(ExitCode::Store, format!("making the folder {}: {error}", parent.display()))
+            })?;
+        }
+        let options = CreateOptions { size: size.unwrap_or(USUAL_SIZE), boots: false };
+        Store::create(&self.path, &options).map(|_| ()).map_err(|error| self.fail(&error))
+    }
+
+    /// Opens the store for writing and makes it when it is missing.
+    pub fn writer_or_new(&self) -> Result<Writer, Failure> {
+        if !self.path.exists() {
+            self.create(None)?;
+            self.progress.step(&format!("Made a new store: {}", self.path.display()));
+        }
+        self.writer()
+    }
+
+    /// Time of judgement: the later of the clock and the newest signed time that the store has seen.
+    pub fn now(&self, store: &Store) -> u64 {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        clock.max(store.superblock().time_floor)
+    }
+
+    /// A failure of the store.
+    pub fn fail(&self, error: &StoreError) -> Failure {
+        Failure::new(ExitCode::Store, format!("store {}: {error}", self.path.display()))
+    }
+
+    fn need(&self) -> Result<(), Failure> {
+        if self.path.exists() {
+            return Ok(());
+        }
+        let line = format!(
+            "there is no store at {}; `pkg repo add URL --root FILE` makes one, or name another with --store",
+            self.path.display()
+        );
+        Err(Failure::new(ExitCode::Store, line))
+    }
+}
+
+/// Reads a record.
+pub fn record(store: &Store, record_type: RecordType, key: &[u8; 32]) -> Result<Option<Vec<u8>>, Failure> {
+    store
+        .record(record_type, key)
+        .map_err(|error| Failure::new(ExitCode::Store, format!("reading a {record_type:?} record: {error}")))
+}
+
+/// Key of a record that is called by a text.
+pub fn key_of(text: &str) -> [u8; 32] {
+    *blake3::hash(text.as_bytes()).as_bytes()
+}
+
+/// Key of a record of which a store has one.
+pub const ONLY: [u8; 32] = [0; 32];

@@ -1,0 +1,261 @@
+//! `pkg repo` and `pkg update`: first contact, and the TUF client workflow with the store as its memory.
+
+use crate::catalogs::{KEYRING, verify_keyring};
+use crate::repositories::{self, Repository};
+use crate::target::{Target, record};
+use plyos_storefile::RecordType;
+use plyos_report::{ExitCode, Failure, OrFail, print_json};
+use plyos_storefile::{Store, Writer};
+use plyos_transfer::{Http, TransferError, catalog};
+use plyos_trust::keyring::Keyring;
+use plyos_trust::tuf::{self, Catalog, Held, Step, TargetName, TufError, Update};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Longest root file that is read.
+const ROOT_LIMIT: u64 = 512 << 10;
+/// Longest keyring that is fetched.
+const KEYRING_LIMIT: u64 = 1 << 20;
+
+/// `pkg repo add`
+pub async fn add(target: &Target, url: &str, root: &str, name: Option<&str>) -> Result<(), Failure> {
+    let remote = catalog::Catalog::new(Http::new()?, url)?;
+    let name = match name {
+        Some(name) => name,
+        None => remote.url().rsplit('/').next().unwrap_or_default(),
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        let line = format!("'{name}' is no name for a repository; choose one with --name (letters, digits, '.', '_', '-')");
+        return Err(Failure::new(ExitCode::Usage, line));
+    }
+    let trusted = trusted_root(&remote, root).await?;
+    // The state machine refuses a root that its own keys did not sign.
+    let doing = "the root metadata is refused";
+    Update::new(trusted.clone(), Held::default(), 0, tuf::Limits::default()).or_fail(ExitCode::Signature, doing)?;
+
+    let mut writer = target.writer_or_new()?;
+    let repository =
+        Repository { name: name.to_owned(), url: remote.url().to_owned(), channel: "stable".to_owned() };
+    if let Some(known) = repositories::list(&writer)?.iter().find(|known| known.name == name) {
+        if known.url == repository.url {
+            target.progress.step(&format!("'{name}' is known already; its trusted root stays as it is"));
+            return Ok(());
+        }
+        let line = format!("'{name}' is the name of another repository ({}); choose one with --name", known.url);
+        return Err(Failure::new(ExitCode::Conflict, line));
+    }
+    put(&mut writer, RecordType::Repository, repository.key(), &repository.emit())?;
+    put(&mut writer, RecordType::TufMetadata, repository.role_key(tuf::ROOT), &trusted)?;
+    writer.commit(None).map_err(|error| target.fail(&error))?;
+    if target.progress.json() {
+        print_json(&json!({"name": repository.name, "url": repository.url, "root_sha256": hex(&Sha256::digest(&trusted))}));
+    } else {
+        target.progress.step(&format!("Added '{name}' ({}). Next: pkg update", repository.url));
+    }
+    Ok(())
+}
+
+/// The root that the user vouches for: a file, or the repository's first root if it has the given SHA-256.
+async fn trusted_root(remote: &catalog::Catalog, root: &str) -> Result<Vec<u8>, Failure> {
+    let is_hash = root.len() == 64 && root.bytes().all(|b| b.is_ascii_hexdigit());
+    if !is_hash || Path::new(root).exists() {
+        let doing = format!("reading the root metadata {root} (give a file, or the SHA-256 of 1.root.json)");
+        let length = std::fs::metadata(root).or_fail(ExitCode::NotFound, &doing)?.len();
+        if length > ROOT_LIMIT {
+            return Err(Failure::new(ExitCode::Signature, format!("{doing}: it is longer than 512 KiB")));
+        }
+        return std::fs::read(root).or_fail(ExitCode::NotFound, &doing);
+    }
+    let path = "metadata/1.root.json";
+    let found = remote.get(path, ROOT_LIMIT).await?.ok_or_else(|| {
+        Failure::new(ExitCode::NotFound, format!("{} has no {path}; is it the address of a catalog?", remote.url()))
+    })?;
+    let hash = hex(&Sha256::digest(&found));
+    if hash != root.to_ascii_lowercase() {
+        let line = format!("{path} of {} has the SHA-256 {hash}, not the one given; it is not trusted", remote.url());
+        return Err(Failure::new(ExitCode::Signature, line));
+    }
+    Ok(found.to_vec())
+}
+
+/// `pkg repo list`
+pub fn list(target: &Target) -> Result<(), Failure> {
+    let repositories = repositories::list(&target.store()?)?;
+    if target.progress.json() {
+        let rows: Vec<_> =
+            repositories.iter().map(|r| json!({"name": r.name, "url": r.url, "channel": r.channel})).collect();
+        print_json(&json!(rows));
+    } else {
+        for repository in repositories {
+            println!("{:<16} {:<8} {}", repository.name, repository.channel, repository.url);
+        }
+    }
+    Ok(())
+}
+
+/// `pkg update`
+pub async fn update(target: &Target) -> Result<(), Failure> {
+    let http = Http::new()?;
+    let mut rows = Vec::new();
+    let known = repositories::list(&target.store()?)?;
+    if known.is_empty() {
+        let line = "no repository is known; add one with `pkg repo add URL --root FILE`";
+        return Err(Failure::new(ExitCode::NotFound, line));
+    }
+    for repository in known {
+        let outcome = update_one(target, &http, &repository).await?;
+        target.progress.step(&format!(
+            "{}: {} layers on offer, signed {}, {}",
+            repository.name,
+            outcome.offers,
+            outcome.signed,
+            if outcome.changed { "updated" } else { "nothing new" }
+        ));
+        rows.push(json!({
+            "name": repository.name, "offers": outcome.offers, "signed_at": outcome.signed,
+            "changed": outcome.changed, "downloaded_bytes": outcome.downloaded,
+        }));
+    }
+    if target.progress.json() {
+        print_json(&json!(rows));
+    }
+    Ok(())
+}
+
+struct Outcome {
+    offers: usize,
+    signed: String,
+    changed: bool,
+    downloaded: u64,
+}
+
+async fn update_one(target: &Target, http: &Http, repository: &Repository) -> Result<Outcome, Failure> {
+    let remote = catalog::Catalog::new(http.clone(), &repository.url)?;
+    let store = target.store()?;
+    let now = target.now(&store);
+    let held = held(&store, repository)?;
+    let root = held.get(tuf::ROOT).cloned().ok_or_else(|| {
+        Failure::new(ExitCode::Store, format!("'{}' has no trusted root in the store; add it again", repository.name))
+    })?;
+    let doing = format!("the catalog of '{}' is refused", repository.name);
+    let refused = |error: TufError| Failure::new(ExitCode::Signature, format!("{doing}: {error}"));
+    let mut update =
+        Update::new(root, Held::from_files(held.clone()), now, tuf::Limits::default()).map_err(refused)?;
+    let mut downloaded = 0;
+    let catalog = loop {
+        match update.next() {
+            Step::Done(catalog) => break *catalog,
+            Step::Fetch { path, max_len, optional } => {
+                let bytes = remote.get(&path, max_len).await.map_err(too_long_is_refused)?;
+                if bytes.is_none() && !optional {
+                    return Err(TransferError::NotFound { what: format!("fetching {path} from {}", remote.url()) }.into());
+                }
+                downloaded += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                update.supply(bytes.map(|bytes| bytes.to_vec())).map_err(refused)?;
+            }
+        }
+    };
+    let keyring = fetch_keyring(&remote, &store, repository, &catalog, &mut downloaded).await?;
+    let changed = catalog.files != held;
+    drop(store);
+    keep(target, repository, &catalog, &held, &keyring)?;
+    let signed = catalog.signed_at.map_or_else(|| "at an unknown time".to_owned(), plyos_trust::time::print);
+    Ok(Outcome { offers: catalog.targets.len().saturating_sub(1), signed, changed, downloaded })
+}
+
+/// Metadata that is longer than it may be is an attack on trust, not a broken line.
+fn too_long_is_refused(error: TransferError) -> Failure {
+    match error {
+        TransferError::Length { .. } => Failure::new(ExitCode::Signature, error.to_string()),
+        other => other.into(),
+    }
+}
+
+fn held(store: &Store, repository: &Repository) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let mut files = BTreeMap::new();
+    for role in std::iter::once(tuf::ROOT).chain(repositories::roles()) {
+        if let Some(bytes) = repositories::kept(store, repository, role)? {
+            files.insert(role.to_owned(), bytes);
+        }
+    }
+    Ok(files)
+}
+
+/// The keyring that the catalog names, from the store when it is the same, verified and not older than the one held.
+async fn fetch_keyring(
+    remote: &catalog::Catalog,
+    store: &Store,
+    repository: &Repository,
+    catalog: &Catalog,
+    downloaded: &mut u64,
+) -> Result<Vec<u8>, Failure> {
+    let doing = format!("the keyring of '{}' is refused", repository.name);
+    let name = TargetName::parse(KEYRING).or_fail(ExitCode::Failure, &doing)?;
+    let file = catalog.get(&name).ok_or_else(|| {
+        Failure::new(ExitCode::Signature, format!("the catalog of '{}' names no keyring", repository.name))
+    })?;
+    let held = record(store, RecordType::Keyring, &repository.key())?;
+    if let Some(held) = held.as_ref().filter(|held| file.check(&name, held).is_ok()) {
+        verify_keyring(held, catalog, repository)?;
+        return Ok(held.clone());
+    }
+    let limit = file.length.min(KEYRING_LIMIT);
+    let path = catalog.path_of(&name, file);
+    let bytes = remote
+        .get(&path, limit)
+        .await
+        .map_err(too_long_is_refused)?
+        .ok_or_else(|| TransferError::NotFound { what: format!("fetching {path} from {}", remote.url()) })?;
+    *downloaded += bytes.len() as u64;
+    file.check(&name, &bytes).or_fail(ExitCode::Signature, &doing)?;
+    let held_version = held.and_then(|held| Keyring::parse(&held).ok()).map_or(0, |held| held.version());
+    verify_keyring(&bytes, catalog, repository)?.at_least(held_version).or_fail(ExitCode::Signature, &doing)?;
+    Ok(bytes.to_vec())
+}
+
+/// Writes what changed, in one commit.
+fn keep(
+    target: &Target,
+    repository: &Repository,
+    catalog: &Catalog,
+    held: &BTreeMap<String, Vec<u8>>,
+    keyring: &[u8],
+) -> Result<(), Failure> {
+    let mut writer = target.writer()?;
+    let mut dirty = false;
+    for (role, bytes) in &catalog.files {
+        if held.get(role) != Some(bytes) {
+            put(&mut writer, RecordType::TufMetadata, repository.role_key(role), bytes)?;
+            dirty = true;
+        }
+    }
+    for role in held.keys().filter(|role| !catalog.files.contains_key(*role)) {
+        writer.remove_record(RecordType::TufMetadata, &repository.role_key(role));
+        dirty = true;
+    }
+    if record(&writer, RecordType::Keyring, &repository.key())?.as_deref() != Some(keyring) {
+        put(&mut writer, RecordType::Keyring, repository.key(), keyring)?;
+        dirty = true;
+    }
+    if catalog.signed_at.is_some_and(|at| at > writer.superblock().time_floor) {
+        writer.set_time_floor(catalog.signed_at.unwrap_or_default());
+        dirty = true;
+    }
+    if dirty {
+        writer.commit(None).map_err(|error| target.fail(&error))?;
+    }
+    Ok(())
+}
+
+fn put(writer: &mut Writer, record_type: RecordType, key: [u8; 32], bytes: &[u8]) -> Result<(), Failure> {
+    writer
+        .put_record(record_type, &key, bytes)
+        .map_err(|error| Failure::new(ExitCode::Store, format!("writing a {record_type:?} record: {error}")))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,218 @@
+//! Looking into the active namespace: `ls`, `cat`, `files`, `which`.
+
+use crate::content::View;
+use crate::target::Target;
+use plyos_layer_build::export::ContentSource;
+use plyos_layer_format::entry::{Entry, EntryKind};
+use plyos_namespace::namespace::Found;
+use plyos_plan::resolve::split_name;
+use plyos_report::{ExitCode, Failure, OrFail, print_json};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+
+/// Bytes of content read at a time.
+const PIECE: u64 = 256 << 10;
+
+/// The path of an argument as the namespace spells it.
+fn path_of(text: &str) -> Vec<u8> {
+    std::ffi::OsStr::new(text).as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/')
+}
+
+fn shown(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
+}
+
+fn missing(path: &str) -> Failure {
+    Failure::new(ExitCode::NotFound, format!("there is no {path} in the active namespace; `pkg ls` lists what is there"))
+}
+
+/// Follows symbolic links to what a path leads to.
+fn resolve(view: &View, path: &str) -> Result<Found, Failure> {
+    view.namespace
+        .resolve(&path_of(path))
+        .or_fail(ExitCode::Store, format_args!("looking up {path}"))?
+        .ok_or_else(|| missing(path))
+}
+
+/// `pkg cat`
+pub fn cat(target: &Target, path: &str) -> Result<(), Failure> {
+    let view = View::open(target)?;
+    let found = resolve(&view, path)?;
+    let (source, entry) = first_path(&view, &found, path)?;
+    let EntryKind::File { size, data_offset, .. } = entry.kind else {
+        let what = if found.entry.is_directory() { "a directory; `pkg ls` lists it" } else { "not a regular file" };
+        return Err(Failure::new(ExitCode::Usage, format!("{path} is {what}")));
+    };
+    let mut reader = view.reader(source)?;
+    let mut out = std::io::stdout().lock();
+    let mut buffer = vec![0; PIECE as usize];
+    let mut done = 0;
+    while done < size {
+        let count = (size - done).min(PIECE);
+        let piece = buffer.get_mut(..count as usize).unwrap_or_default();
+        reader.read(data_offset + done, piece).or_fail(ExitCode::Store, format_args!("reading {path}"))?;
+        match out.write_all(piece) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            result => result.or_fail(ExitCode::Failure, "writing to stdout")?,
+        }
+        done += count;
+    }
+    out.flush().or_fail(ExitCode::Failure, "writing to stdout")
+}
+
+/// Where the content of what was found lies: the layer, and the entry that holds the data of a hard link.
+pub fn first_path(view: &View, found: &Found, path: &str) -> Result<(usize, Entry), Failure> {
+    let Some(source) = found.source else { return Ok((0, found.entry.clone())) };
+    match (&found.entry.kind, view.namespace.layers().get(source.layer)) {
+        (EntryKind::HardLink { target }, Some(layer)) => {
+            let entry = layer.index.entry(*target).or_fail(ExitCode::Store, format_args!("looking up {path}"))?;
+            Ok((source.layer, entry))
+        }
+        _ => Ok((source.layer, found.entry.clone())),
+    }
+}
+
+/// `pkg ls`
+pub fn ls(target: &Target, path: &str, long: bool) -> Result<(), Failure> {
+    let view = View::open(target)?;
+    let found = resolve(&view, path)?;
+    let doing = format!("listing {path}");
+    let rows: Vec<Found> = if found.entry.is_directory() {
+        let children = view.namespace.children(&found).or_fail(ExitCode::Store, &doing)?;
+        children.collect::<Result<_, _>>().or_fail(ExitCode::Store, &doing)?
+    } else {
+        vec![found]
+    };
+    if target.progress.json() {
+        print_json(&rows.iter().map(|row| row_json(&view, row)).collect());
+        return Ok(());
+    }
+    let mut out = std::io::stdout().lock();
+    for row in &rows {
+        let line = if long { long_line(&view, row) } else { row.entry.name().to_vec() };
+        if out.write_all(&line).and_then(|()| out.write_all(b"\n")).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn layer_name(view: &View, found: &Found) -> String {
+    let layer = found.source.and_then(|source| view.namespace.layers().get(source.layer));
+    layer.map_or_else(String::new, |layer| format!("{}/{}", layer.info.kind, layer.info.name))
+}
+
+fn size_of(view: &View, found: &Found) -> u64 {
+    first_path(view, found, "").map_or(0, |(_, entry)| entry.size())
+}
+
+fn type_letter(kind: &EntryKind) -> char {
+    match kind {
+        EntryKind::Directory { .. } => 'd',
+        EntryKind::File { .. } | EntryKind::HardLink { .. } => '-',
+        EntryKind::Symlink { .. } => 'l',
+        EntryKind::CharDevice { .. } => 'c',
+        EntryKind::BlockDevice { .. } => 'b',
+        EntryKind::Fifo => 'p',
+    }
+}
+
+fn long_line(view: &View, found: &Found) -> Vec<u8> {
+    let entry = &found.entry;
+    let mut line = format!(
+        "{}{:04o} {:>5}:{:<5} {:>11} {:<24} ",
+        type_letter(&entry.kind),
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        size_of(view, found),
+        layer_name(view, found)
+    )
+    .into_bytes();
+    line.extend_from_slice(entry.name());
+    if let EntryKind::Symlink { target } = &entry.kind {
+        line.extend_from_slice(b" -> ");
+        line.extend_from_slice(target);
+    }
+    line
+}
+
+fn row_json(view: &View, found: &Found) -> Value {
+    let entry = &found.entry;
+    let target = match &entry.kind {
+        EntryKind::Symlink { target } => Some(shown(target)),
+        _ => None,
+    };
+    json!({
+        "path": format!("/{}", shown(&entry.path)), "name": shown(entry.name()),
+        "type": type_letter(&entry.kind).to_string(), "mode": format!("{:04o}", entry.mode), "uid": entry.uid,
+        "gid": entry.gid, "size": size_of(view, found), "mtime": entry.mtime, "target": target,
+        "layer": layer_name(view, found),
+    })
+}
+
+/// `pkg files`: every path that a layer brings but directories, as the namespace spells it.
+pub fn files(target: &Target, name: &str) -> Result<(), Failure> {
+    let view = View::open(target)?;
+    let (kind, bare) = split_name(name);
+    let named: Vec<_> = view
+        .namespace
+        .layers()
+        .iter()
+        .filter(|layer| layer.info.name == bare && kind.is_none_or(|kind| kind == layer.info.kind))
+        .collect();
+    let layer = match named.as_slice() {
+        [] => return Err(Failure::new(ExitCode::NotFound, format!("'{name}' is not installed; `pkg list` shows what is"))),
+        [layer] => layer,
+        several => {
+            let choices: Vec<_> = several.iter().map(|l| format!("{}/{bare}", l.info.kind)).collect();
+            return Err(Failure::new(ExitCode::Usage, format!("'{name}' is several layers; say which: {}", choices.join(", "))));
+        }
+    };
+    let prefix = layer.info.mount.path.trim_end_matches('/').as_bytes().to_vec();
+    let mut rows = Vec::new();
+    let mut out = std::io::stdout().lock();
+    for entry in layer.index.entries() {
+        let entry = entry.or_fail(ExitCode::Store, format_args!("listing {name}"))?;
+        if entry.is_directory() {
+            continue;
+        }
+        let path = [prefix.as_slice(), b"/", &entry.path].concat();
+        if target.progress.json() {
+            rows.push(json!(shown(&path)));
+        } else if out.write_all(&path).and_then(|()| out.write_all(b"\n")).is_err() {
+            break;
+        }
+    }
+    if target.progress.json() {
+        print_json(&Value::Array(rows));
+    }
+    Ok(())
+}
+
+/// `pkg which`
+pub fn which(target: &Target, path: &str) -> Result<(), Failure> {
+    let view = View::open(target)?;
+    let found = view
+        .namespace
+        .lookup(&path_of(path))
+        .or_fail(ExitCode::Store, format_args!("looking up {path}"))?
+        .ok_or_else(|| missing(path))?;
+    let layer = found.source.and_then(|source| view.namespace.layers().get(source.layer));
+    let descriptor = layer.map(|layer| layer.index.descriptor());
+    if target.progress.json() {
+        print_json(&json!({
+            "path": format!("/{}", shown(&found.entry.path)),
+            "kind": descriptor.map(|d| d.kind().as_str()),
+            "name": descriptor.map(|d| d.name()),
+            "version": descriptor.map(|d| d.version()),
+        }));
+        return Ok(());
+    }
+    match descriptor {
+        Some(d) => println!("{}/{} {}", d.kind(), d.name(), d.version()),
+        None => println!("no layer: a directory that leads to a mount"),
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! A published layer as it lies in a registry or beside a catalog: its manifest, and index and frame table by ranges.
+//!
+//! Nothing here is checked but shapes and bounds. The manifest is as trustworthy as the digest that its caller checked; index
+//! and frame table are decoded and checked by the caller, against the identity and the hash that the manifest names.
+
+use crate::catalog::Catalog;
+use crate::http::TransferError;
+use crate::registry::{Registry, digest_of};
+use bytes::Bytes;
+use oci_spec::image::ImageManifest;
+use plyos_ids::{BlobDigest, LayerId, ManifestDigest};
+use plyos_layer_format::annotations::{
+    LAYER_FRAMES, LAYER_ID, LAYER_INDEX, MAX_MANIFEST, MEDIA_TYPE_ZSTD, IndexPlace, TablePlace,
+};
+use plyos_layer_format::frames::MAX_TABLE;
+
+/// Longest index that is fetched.
+const MAX_INDEX: u64 = 1 << 30;
+
+/// What the manifest of a layer says.
+#[derive(Debug, Clone)]
+pub struct LayerManifest {
+    /// SHA-256 of the manifest's bytes.
+    pub digest: ManifestDigest,
+    /// The blob that holds frames, index and table.
+    pub blob: BlobDigest,
+    /// Its bytes.
+    pub blob_len: u64,
+    /// The layer's identity.
+    pub layer: LayerId,
+    /// Where the index lies.
+    pub index: IndexPlace,
+    /// Where the frame table lies.
+    pub table: TablePlace,
+}
+
+/// Why a layer was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// The bytes did not come.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    /// The manifest is not one of ours.
+    #[error("the manifest of {what} is refused: {why}")]
+    Manifest {
+        /// Which layer.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Where ranges of blobs come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// An OCI registry.
+    Registry(Registry),
+    /// Beside a catalog's static files.
+    Catalog(Catalog),
+}
+
+impl Source {
+    /// A range of a blob; not checked.
+    pub async fn range(&self, blob: &BlobDigest, offset: u64, length: u64) -> Result<Bytes, TransferError> {
+        match self {
+            Self::Registry(registry) => registry.blob_range(blob, offset, length).await,
+            Self::Catalog(catalog) => catalog.blob_range(blob, offset, length).await,
+        }
+    }
+}
+
+impl LayerManifest {
+    /// Reads a manifest; `what` names the layer in errors.
+    pub fn parse(bytes: &[u8], what: &str) -> Result<Self, LayerError> {
+        let refuse = |why: String| LayerError::Manifest { what: what.to_owned(), why };
+        if bytes.len() as u64 > MAX_MANIFEST {
+            return Err(refuse("it is longer than 4 MiB".into()));
+        }
+        let manifest = ImageManifest::from_reader(bytes).map_err(|error| refuse(error.to_string()))?;
+        let [layer] = manifest.layers().as_slice() else {
+            return Err(refuse(format!("it has {} layers, a Plyos layer's has one", manifest.layers().len())));
+        };
+        if layer.media_type().to_string() != MEDIA_TYPE_ZSTD {
+            return Err(refuse(format!("its layer is {}, expected {MEDIA_TYPE_ZSTD}", layer.media_type())));
+        }
+        let annotation = |key: &str| {
+            let found = layer.annotations().as_ref().and_then(|all| all.get(key));
+            found.ok_or_else(|| refuse(format!("it has no annotation {key}; was it pushed by `plyos push`?")))
+        };
+        let blob = BlobDigest::parse(&layer.digest().to_string()).map_err(|error| refuse(error.to_string()))?;
+        let layer_id = LayerId::parse(annotation(LAYER_ID)?).map_err(|error| refuse(error.to_string()))?;
+        let index = IndexPlace::parse(annotation(LAYER_INDEX)?).map_err(|error| refuse(error.to_string()))?;
+        let table = TablePlace::parse(annotation(LAYER_FRAMES)?).map_err(|error| refuse(error.to_string()))?;
+        let inside = |offset: u64, stored: u64| offset.checked_add(stored).is_some_and(|end| end <= layer.size());
+        if !inside(index.offset, index.stored) || !inside(table.offset, table.stored) {
+            return Err(refuse("its index or frame table lies outside the blob".into()));
+        }
+        if index.length > MAX_INDEX || table.length > MAX_TABLE {
+            return Err(refuse("its index or frame table is longer than 1 GiB".into()));
+        }
+        Ok(Self { digest: digest_of(bytes), blob, blob_len: layer.size(), layer: layer_id, index, table })
+    }
+
+    /// Fetches the index as it is stored; a claim until it is decoded and checked against [`LayerManifest::layer`].
+    pub async fn stored_index(&self, source: &Source) -> Result<Bytes, TransferError> {
+        source.range(&self.blob, self.index.offset, self.index.stored).await
+    }
+
+    /// Fetches the frame table as it is stored; a claim until it is decoded and checked against the hash of its place.
+    pub async fn stored_table(&self, source: &Source) -> Result<Bytes, TransferError> {
+        source.range(&self.blob, self.table.offset, self.table.stored).await
+    }
+}
