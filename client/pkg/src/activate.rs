@@ -2,7 +2,6 @@
 
 use crate::active::active_generation;
 use crate::target::{ONLY, Target, record};
-use plyos_storefile::{Action, BadSets, History, HistoryEntry, RecordType};
 use plyos_ids::{GenerationId, Mount};
 use plyos_layer_format::descriptor::Descriptor;
 use plyos_layer_format::pages::PageSource;
@@ -11,6 +10,7 @@ use plyos_namespace::generation::{Generation, GenerationLayer, GenerationParts};
 use plyos_namespace::namespace::{Namespace, NamespaceError};
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_slots::{Candidate, Event};
+use plyos_storefile::{Action, BadSets, History, HistoryEntry, RecordType};
 use plyos_storefile::{Store, Writer};
 
 /// The record of a layer in a generation.
@@ -39,7 +39,8 @@ pub fn generation_layer(
 pub fn check_conflicts<S: PageSource>(namespace: &Namespace<S>) -> Result<(), Failure> {
     // Whether two small files are equal would need their content, which is not here yet.
     let unknown = |_: FileClaim<'_>, _: FileClaim<'_>| Ok::<_, NamespaceError>(false);
-    let found = namespace.conflicts(unknown).or_fail(ExitCode::Signature, "comparing the paths of the layers")?;
+    let found =
+        namespace.conflicts(unknown).or_fail(ExitCode::Signature, "comparing the paths of the layers")?;
     let Some(first) = found.listed.first() else { return Ok(()) };
     let more = match found.total {
         1 => String::new(),
@@ -80,16 +81,20 @@ pub fn activate(
     refuse_bad(writer, &generation)?;
     let bytes = generation.emit();
     let id = generation.id();
-    writer
-        .put_record(RecordType::Generation, id.as_bytes(), &bytes)
-        .map_err(|error| target.fail(&error))?;
-    let candidate = Candidate { number: generation.number, generation: id, layer_set: generation.layer_set() };
+    writer.put_record(RecordType::Generation, id.as_bytes(), &bytes).map_err(|error| target.fail(&error))?;
+    let candidate =
+        Candidate { number: generation.number, generation: id, layer_set: generation.layer_set() };
     flip(target, writer, before.as_ref(), candidate, Event::Activate(candidate), reason, now)?;
     Ok(generation)
 }
 
 /// Makes a former generation active again.
-pub fn roll_back(target: &Target, writer: &mut Writer, to: &Generation, reason: &Reason) -> Result<(), Failure> {
+pub fn roll_back(
+    target: &Target,
+    writer: &mut Writer,
+    to: &Generation,
+    reason: &Reason,
+) -> Result<(), Failure> {
     let before = active_generation(writer)?;
     let now = target.now(writer);
     let candidate = Candidate { number: to.number, generation: to.id(), layer_set: to.layer_set() };
@@ -115,9 +120,7 @@ fn flip(
         action: reason.action,
         command: reason.command.clone(),
     });
-    writer
-        .put_record(RecordType::History, &ONLY, &history.emit())
-        .map_err(|error| target.fail(&error))?;
+    writer.put_record(RecordType::History, &ONLY, &history.emit()).map_err(|error| target.fail(&error))?;
     writer.set_slots(slots);
     let expected: Option<GenerationId> = before.map(Generation::id);
     writer.commit(expected).map_err(|error| target.fail(&error))
@@ -129,7 +132,10 @@ fn refuse_bad(store: &Store, generation: &Generation) -> Result<(), Failure> {
     let bad = BadSets::parse(&bytes).or_fail(ExitCode::Store, "reading the list of bad generations")?;
     match bad.find(&generation.layer_set()) {
         Some(entry) => {
-            let line = format!("these layers were tried as generation {} and turned out bad; nothing was changed", entry.number);
+            let line = format!(
+                "these layers were tried as generation {} and turned out bad; nothing was changed",
+                entry.number
+            );
             Err(Failure::new(ExitCode::Store, line))
         }
         None => Ok(()),

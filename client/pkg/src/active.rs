@@ -5,13 +5,13 @@
 
 use crate::repositories::{self, Repository};
 use crate::target::{ONLY, Target, record};
-use plyos_storefile::{Floors, RecordType};
 use plyos_ids::GenerationId;
 use plyos_layer_format::index::Index;
 use plyos_layer_format::pages::{PAGE_SIZE, PageHashes, PageSource};
 use plyos_namespace::generation::{Generation, GenerationLayer};
 use plyos_plan::resolve::Installed;
 use plyos_report::{ExitCode, Failure, OrFail};
+use plyos_storefile::{Floors, RecordType};
 use plyos_storefile::{Store, StoreError, StoredLayer};
 use plyos_trust::certificate::Certificate;
 use plyos_trust::keyring::{self, Keyring, VerifiedKeyring};
@@ -59,9 +59,11 @@ pub struct Active {
 
 /// The generation that a slot or the history names.
 pub fn generation(store: &Store, id: &GenerationId) -> Result<Generation, Failure> {
-    let bytes = record(store, RecordType::Generation, id.as_bytes())?
-        .ok_or_else(|| Failure::new(ExitCode::Store, format!("generation {id} is not in the store any more")))?;
-    let generation = Generation::parse(&bytes).or_fail(ExitCode::Store, format_args!("reading generation {id}"))?;
+    let bytes = record(store, RecordType::Generation, id.as_bytes())?.ok_or_else(|| {
+        Failure::new(ExitCode::Store, format!("generation {id} is not in the store any more"))
+    })?;
+    let generation =
+        Generation::parse(&bytes).or_fail(ExitCode::Store, format_args!("reading generation {id}"))?;
     if generation.id() == *id {
         Ok(generation)
     } else {
@@ -80,7 +82,10 @@ pub fn active_generation(store: &Store) -> Result<Option<Generation>, Failure> {
 /// Mounts the active generation.
 pub fn mount(target: &Target, store: &Store) -> Result<Active, Failure> {
     let generation = active_generation(store)?.ok_or_else(|| {
-        Failure::new(ExitCode::NotFound, "nothing is installed yet; `pkg install NAME` makes the first generation")
+        Failure::new(
+            ExitCode::NotFound,
+            "nothing is installed yet; `pkg install NAME` makes the first generation",
+        )
     })?;
     mount_generation(target, store, generation)
 }
@@ -104,12 +109,16 @@ pub fn open_layer(
     listed: &GenerationLayer,
 ) -> Result<(Rc<StoredLayer>, StoredIndex), Failure> {
     let stored = store.layer(&listed.id).map_err(|error| target.fail(&error))?.ok_or_else(|| {
-        Failure::new(ExitCode::Store, format!("{} {} is not in the store; install it again", listed.name, listed.version))
+        Failure::new(
+            ExitCode::Store,
+            format!("{} {} is not in the store; install it again", listed.name, listed.version),
+        )
     })?;
     let stored = Rc::new(stored);
     let hashes = page_hashes(&stored)?;
     let doing = format!("opening {} {}", listed.name, listed.version);
-    let index = Index::open(listed.id, hashes, StoredPages(Rc::clone(&stored))).or_fail(ExitCode::Store, &doing)?;
+    let index =
+        Index::open(listed.id, hashes, StoredPages(Rc::clone(&stored))).or_fail(ExitCode::Store, &doing)?;
     listed.agrees_with(index.descriptor()).or_fail(ExitCode::Signature, &doing)?;
     Ok((stored, index))
 }
@@ -130,7 +139,11 @@ struct Gate {
 
 impl Gate {
     fn new(store: &Store) -> Result<Self, Failure> {
-        Ok(Self { repositories: repositories::list(store)?, keyrings: BTreeMap::new(), floors: floors(store)? })
+        Ok(Self {
+            repositories: repositories::list(store)?,
+            keyrings: BTreeMap::new(),
+            floors: floors(store)?,
+        })
     }
 
     fn admit(&mut self, store: &Store, layer: &GenerationLayer) -> Result<(), Failure> {
@@ -152,23 +165,29 @@ impl Gate {
             let verified = self.load_keyring(store, name)?;
             self.keyrings.insert(name.to_owned(), verified);
         }
-        self.keyrings.get(name).ok_or_else(|| Failure::new(ExitCode::Failure, "a keyring was lost; this is a defect of pkg"))
+        self.keyrings
+            .get(name)
+            .ok_or_else(|| Failure::new(ExitCode::Failure, "a keyring was lost; this is a defect of pkg"))
     }
 
     fn load_keyring(&self, store: &Store, name: &str) -> Result<VerifiedKeyring, Failure> {
         let doing = format!("the keyring of '{name}' is refused");
-        let gone = |what: &str| Failure::new(ExitCode::Signature, format!("{doing}: {what}; run `pkg update`"));
+        let gone =
+            |what: &str| Failure::new(ExitCode::Signature, format!("{doing}: {what}; run `pkg update`"));
         let repository = self
             .repositories
             .iter()
             .find(|repository| repository.name == name)
             .ok_or_else(|| gone("its repository is not known"))?;
-        let root = repositories::kept(store, repository, tuf::ROOT)?.ok_or_else(|| gone("its root is missing"))?;
+        let root =
+            repositories::kept(store, repository, tuf::ROOT)?.ok_or_else(|| gone("its root is missing"))?;
         let envelope = Envelope::parse(tuf::ROOT, &root).or_fail(ExitCode::Signature, &doing)?;
         let root = Root::parse(&envelope).or_fail(ExitCode::Signature, &doing)?;
-        let bytes = record(store, RecordType::Keyring, &repository.key())?.ok_or_else(|| gone("it is missing"))?;
+        let bytes =
+            record(store, RecordType::Keyring, &repository.key())?.ok_or_else(|| gone("it is missing"))?;
         let claimed = Keyring::parse(&bytes).or_fail(ExitCode::Signature, &doing)?;
-        keyring::verify(&claimed, &root.root().keys(), root.root().threshold()).or_fail(ExitCode::Signature, &doing)
+        keyring::verify(&claimed, &root.root().keys(), root.root().threshold())
+            .or_fail(ExitCode::Signature, &doing)
     }
 }
 
@@ -186,7 +205,10 @@ pub fn installed(target: &Target, store: &Store) -> Result<Vec<Installed>, Failu
     let mut found = Vec::new();
     for layer in &generation.layers {
         let (_, index) = open_layer(target, store, layer)?;
-        found.push(Installed { facts: crate::catalogs::facts(index.descriptor(), layer.id), asked: layer.asked });
+        found.push(Installed {
+            facts: crate::catalogs::facts(index.descriptor(), layer.id),
+            asked: layer.asked,
+        });
     }
     Ok(found)
 }

@@ -2,14 +2,14 @@
 //! of it, before a byte of its content is fetched.
 
 use crate::catalogs::{Offer, Offers};
-use plyos_storefile::Floors;
 use plyos_layer_build::reader;
+use plyos_layer_format::frames::FrameTable;
 use plyos_layer_format::index::{self, Index};
 use plyos_layer_format::pages::{PageHashes, SlicePages};
-use plyos_layer_format::frames::FrameTable;
 use plyos_namespace::layer::LayerInfo;
 use plyos_namespace::rules;
 use plyos_report::{ExitCode, Failure, OrFail};
+use plyos_storefile::Floors;
 use plyos_transfer::layer::{LayerManifest, Source};
 use plyos_transfer::{Http, TransferError, catalog};
 
@@ -35,11 +35,15 @@ pub struct Candidate {
 
 impl Candidate {
     /// Fetches manifest and index of an offer and checks them.
-    pub async fn fetch(http: &Http, offers: &Offers, number: usize, floors: &Floors) -> Result<Self, Failure> {
-        let offer = offers
-            .all
-            .get(number)
-            .ok_or_else(|| Failure::new(ExitCode::Failure, "a plan names no offer; this is a defect of pkg"))?;
+    pub async fn fetch(
+        http: &Http,
+        offers: &Offers,
+        number: usize,
+        floors: &Floors,
+    ) -> Result<Self, Failure> {
+        let offer = offers.all.get(number).ok_or_else(|| {
+            Failure::new(ExitCode::Failure, "a plan names no offer; this is a defect of pkg")
+        })?;
         let trusted = offers.repository(offer)?;
         let what = format!("{} {}", offer.descriptor.name(), offer.descriptor.version());
         let remote = catalog::Catalog::new(http.clone(), &trusted.repository.url)?;
@@ -65,7 +69,9 @@ impl Candidate {
                 TransferError::Length { .. } => Failure::new(ExitCode::Signature, error.to_string()),
                 other => other.into(),
             })?
-            .ok_or_else(|| TransferError::NotFound { what: format!("fetching {path} from {}", remote.url()) })?;
+            .ok_or_else(|| TransferError::NotFound {
+                what: format!("fetching {path} from {}", remote.url()),
+            })?;
         offer.file.check(&offer.target, &manifest_bytes).or_fail(ExitCode::Signature, &doing)?;
         let manifest = LayerManifest::parse(&manifest_bytes, &what)?;
         if manifest.layer != offer.custom.layer {
@@ -74,8 +80,8 @@ impl Candidate {
         }
         let source = Source::Catalog(remote);
         let stored = manifest.stored_index(&source).await?;
-        let index =
-            reader::decode_index(&manifest.index, &stored, &manifest.layer).or_fail(ExitCode::Signature, &doing)?;
+        let index = reader::decode_index(&manifest.index, &stored, &manifest.layer)
+            .or_fail(ExitCode::Signature, &doing)?;
         let moved = manifest_bytes.len() as u64 + manifest.index.stored;
         let candidate = Self {
             offer: number,
@@ -94,7 +100,8 @@ impl Candidate {
     /// Every rule of the index, the descriptor against the catalog, and where the kind may put files.
     fn check(&self, offer: &Offer) -> Result<(), Failure> {
         let doing = format!("{} is refused", self.what);
-        let checked = index::check(&self.index, &index::Limits::default()).or_fail(ExitCode::Signature, &doing)?;
+        let checked =
+            index::check(&self.index, &index::Limits::default()).or_fail(ExitCode::Signature, &doing)?;
         if *checked.descriptor() != offer.descriptor {
             let line = format!("{doing}: its own descriptor differs from what the catalog says of it");
             return Err(Failure::new(ExitCode::Signature, line));

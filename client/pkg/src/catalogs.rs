@@ -2,16 +2,16 @@
 
 use crate::repositories::{self, Repository};
 use crate::target::{Target, record};
-use plyos_storefile::RecordType;
 use plyos_ids::{Kind, LayerId};
+use plyos_layer_format::descriptor::Descriptor;
 use plyos_plan::dependency::Dependency;
 use plyos_plan::resolve::Facts;
 use plyos_report::{ExitCode, Failure, OrFail};
+use plyos_storefile::RecordType;
 use plyos_storefile::Store;
 use plyos_trust::custom::LayerCustom;
 use plyos_trust::keyring::{self, Keyring, VerifiedKeyring};
 use plyos_trust::tuf::{self, Catalog, TargetFile, TargetName};
-use plyos_layer_format::descriptor::Descriptor;
 use std::collections::BTreeMap;
 
 /// Name of the target that is the keyring.
@@ -76,16 +76,18 @@ impl Offers {
 
     /// The repository that an offer is from.
     pub fn repository(&self, offer: &Offer) -> Result<&Trusted, Failure> {
-        self.repositories
-            .get(offer.repository)
-            .ok_or_else(|| Failure::new(ExitCode::Failure, "an offer names no repository; this is a defect of pkg"))
+        self.repositories.get(offer.repository).ok_or_else(|| {
+            Failure::new(ExitCode::Failure, "an offer names no repository; this is a defect of pkg")
+        })
     }
 }
 
 /// What a plan needs to know of a layer.
 pub fn facts(descriptor: &Descriptor, layer: LayerId) -> Facts {
     let dependencies = |texts: &[String]| texts.iter().filter_map(|text| Dependency::parse(text)).collect();
-    let names = |texts: &[String]| texts.iter().filter_map(|text| text.split(' ').next()).map(str::to_owned).collect();
+    let names = |texts: &[String]| {
+        texts.iter().filter_map(|text| text.split(' ').next()).map(str::to_owned).collect()
+    };
     Facts {
         kind: descriptor.kind(),
         name: descriptor.name().to_owned(),
@@ -113,17 +115,25 @@ fn trusted(store: &Store, repository: Repository, now: u64) -> Result<Trusted, F
     let doing = format!("the catalog of '{}' is refused", repository.name);
     let catalog = Catalog::load(files, now, tuf::Limits::default()).or_fail(ExitCode::Signature, &doing)?;
     let bytes = record(store, RecordType::Keyring, &repository.key())?.ok_or_else(|| {
-        Failure::new(ExitCode::NotFound, format!("'{}' has no keyring here; run `pkg update` first", repository.name))
+        Failure::new(
+            ExitCode::NotFound,
+            format!("'{}' has no keyring here; run `pkg update` first", repository.name),
+        )
     })?;
     let keyring = verify_keyring(&bytes, &catalog, &repository)?;
     Ok(Trusted { repository, catalog, keyring })
 }
 
 /// Checks a keyring against the root keys of its repository.
-pub fn verify_keyring(bytes: &[u8], catalog: &Catalog, repository: &Repository) -> Result<VerifiedKeyring, Failure> {
+pub fn verify_keyring(
+    bytes: &[u8],
+    catalog: &Catalog,
+    repository: &Repository,
+) -> Result<VerifiedKeyring, Failure> {
     let doing = format!("the keyring of '{}' is refused", repository.name);
     let claimed = Keyring::parse(bytes).or_fail(ExitCode::Signature, &doing)?;
-    keyring::verify(&claimed, &catalog.root.root().keys(), catalog.root.root().threshold()).or_fail(ExitCode::Signature, &doing)
+    keyring::verify(&claimed, &catalog.root.root().keys(), catalog.root.root().threshold())
+        .or_fail(ExitCode::Signature, &doing)
 }
 
 fn offers_of(number: usize, trusted: &Trusted, all: &mut Vec<Offer>) -> Result<(), Failure> {
@@ -147,7 +157,13 @@ fn offers_of(number: usize, trusted: &Trusted, all: &mut Vec<Offer>) -> Result<(
             return Err(Failure::new(ExitCode::Signature, line));
         }
         if custom.channels.contains(&trusted.repository.channel) {
-            all.push(Offer { repository: number, target: name.clone(), file: file.clone(), custom, descriptor });
+            all.push(Offer {
+                repository: number,
+                target: name.clone(),
+                file: file.clone(),
+                custom,
+                descriptor,
+            });
         }
     }
     Ok(())

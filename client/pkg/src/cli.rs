@@ -5,17 +5,27 @@ use std::path::PathBuf;
 
 /// Install, upgrade and roll back whole layers: packages, models, sites, base images.
 #[derive(Debug, Parser)]
-#[command(name = "pkg", version, after_help = "Examples:
+#[command(
+    name = "pkg",
+    version,
+    after_help = "Examples:
   pkg repo add https://example.org/catalog/main --root root.json
   pkg update
   pkg install jq
   pkg ls /usr/bin
   pkg rollback
 
-Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 conflict, 5 signature or hash, 6 architecture, 7 store, 8 network.")]
+Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 conflict, 5 signature or hash, 6 architecture, 7 store, 8 network."
+)]
 pub struct Cli {
     /// The store: a file or block device
-    #[arg(long, global = true, env = "PKG_STORE", default_value = "/var/lib/plyos/store", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "PKG_STORE",
+        default_value = "/var/lib/plyos/store",
+        value_name = "FILE"
+    )]
     pub store: PathBuf,
     /// Facts as JSON on stdout
     #[arg(long, global = true)]
@@ -35,10 +45,12 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a new, empty store
-    #[command(after_help = "`pkg repo add` makes the store itself when it is missing; `init` is for choosing its size.
+    #[command(
+        after_help = "`pkg repo add` makes the store itself when it is missing; `init` is for choosing its size.
 Examples:
   pkg --store ./store init --size 4G
-  pkg --store /dev/vdb init")]
+  pkg --store /dev/vdb init"
+    )]
     Init {
         /// Size of a store file, as 512M or 8G; a device is used whole. The file grows on the disk only as it fills
         #[arg(long, value_parser = parse_size)]
@@ -69,11 +81,13 @@ Examples:
         name: String,
     },
     /// Install layers with all they need, as a new generation
-    #[command(after_help = "Only chunks that the store lacks are fetched. Nothing changes unless everything succeeds.
+    #[command(
+        after_help = "Only chunks that the store lacks are fetched. Nothing changes unless everything succeeds.
 Examples:
   pkg install jq
   pkg install -y base/debian model/minilm site/docs
-  pkg install jq=1.6-2")]
+  pkg install jq=1.6-2"
+    )]
     Install {
         /// Names, KIND/NAME, or NAME=VERSION
         #[arg(required = true)]
@@ -82,9 +96,12 @@ Examples:
         consent: Consent,
     },
     /// Remove layers, as a new generation
-    #[command(alias = "delete", after_help = "Examples:
+    #[command(
+        alias = "delete",
+        after_help = "Examples:
   pkg remove jq
-  pkg rollback           # brings it back")]
+  pkg rollback           # brings it back"
+    )]
     Remove {
         /// Names or KIND/NAME
         #[arg(required = true)]
@@ -103,6 +120,9 @@ Examples:
         consent: Consent,
     },
     /// List what is installed
+    #[command(after_help = "Examples:
+  pkg list
+  pkg --json list | jq -r '.[].name'")]
     List,
     /// List the paths that a layer brings
     #[command(after_help = "Examples:
@@ -120,6 +140,10 @@ Examples:
         path: String,
     },
     /// List the generations that were active
+    #[command(after_help = "The active one has a star.
+Examples:
+  pkg history
+  pkg --json history")]
     History,
     /// Make a former generation active again
     #[command(after_help = "Examples:
@@ -130,6 +154,9 @@ Examples:
         generation: Option<u64>,
     },
     /// Show the store, its slots and repositories
+    #[command(after_help = "Examples:
+  pkg status
+  pkg --json status")]
     Status,
     /// Write a file of the active namespace to stdout
     #[command(after_help = "Each byte is checked against its hash as it is read.
@@ -191,6 +218,8 @@ Examples:
         name: Option<String>,
     },
     /// List the repositories
+    #[command(after_help = "Example:
+  pkg repo list")]
     List,
 }
 

@@ -41,13 +41,15 @@ impl View {
         };
         let Active { generation, layers } = crate::active::mount(target, &store)?;
         let stored = layers.iter().map(|layer| (layer.record.id, Rc::clone(&layer.stored))).collect();
-        let namespace = Namespace::new(layers.into_iter().map(|layer| NamespaceLayer::new(layer.index)).collect());
+        let namespace =
+            Namespace::new(layers.into_iter().map(|layer| NamespaceLayer::new(layer.index)).collect());
         Ok(Self { number: generation.number, namespace, stored, store: Rc::new(store), _lease: lease })
     }
 
     /// A reader of one layer's stream.
     pub fn reader(&self, layer: usize) -> Result<Reader<'_>, Failure> {
-        let lost = || Failure::new(ExitCode::Failure, "a layer of the namespace was lost; this is a defect of pkg");
+        let lost =
+            || Failure::new(ExitCode::Failure, "a layer of the namespace was lost; this is a defect of pkg");
         let layer = self.namespace.layers().get(layer).ok_or_else(lost)?;
         let stored = self.stored.get(&layer.index.id()).ok_or_else(lost)?;
         let chunks = StoredChunks { store: Rc::clone(&self.store), layer: Rc::clone(stored) };

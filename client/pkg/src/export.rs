@@ -32,9 +32,17 @@ pub fn run(target: &Target, dir: &Path) -> Result<(), Failure> {
     }
     match written {
         Some(done) => {
-            target.progress.step(&format!("Wrote {} entries, {} to {}", done.entries, human(done.content_len), tree.display()));
+            target.progress.step(&format!(
+                "Wrote {} entries, {} to {}",
+                done.entries,
+                human(done.content_len),
+                tree.display()
+            ));
             if done.owners_lost > 0 {
-                target.progress.warn(&format!("{} entries belong to you and not to their owner; run as root to keep owners", done.owners_lost));
+                target.progress.warn(&format!(
+                    "{} entries belong to you and not to their owner; run as root to keep owners",
+                    done.owners_lost
+                ));
             }
         }
         None => target.progress.step(&format!("{} is there already", tree.display())),
@@ -47,7 +55,8 @@ fn write_tree(view: &View, tree: &Path) -> Result<Exported, Failure> {
     let part = tree.with_extension("part");
     if part.exists() {
         // Left by an export that was interrupted.
-        std::fs::remove_dir_all(&part).or_fail(ExitCode::Failure, format_args!("removing {}", part.display()))?;
+        std::fs::remove_dir_all(&part)
+            .or_fail(ExitCode::Failure, format_args!("removing {}", part.display()))?;
     }
     let current = Cell::new(0);
     let entries = entries(view, &current);
@@ -57,7 +66,9 @@ fn write_tree(view: &View, tree: &Path) -> Result<Exported, Failure> {
         if !readers.contains_key(&layer) {
             readers.insert(layer, view.reader(layer).map_err(io::Error::other)?);
         }
-        readers.get_mut(&layer).map_or_else(|| Err(io::Error::other("a layer was lost")), |reader| reader.read(offset, out))
+        readers
+            .get_mut(&layer)
+            .map_or_else(|| Err(io::Error::other("a layer was lost")), |reader| reader.read(offset, out))
     };
     let options = ExportOptions { owners: Owners::Keep };
     let done = export(entries, &mut content, &part, &options)

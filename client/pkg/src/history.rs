@@ -4,10 +4,10 @@ use crate::activate::{self, Reason};
 use crate::active::{active_generation, generation, mount_generation};
 use crate::repositories;
 use crate::target::Target;
-use plyos_report::{ExitCode, Failure, OrFail, human, print_json};
-use plyos_slots::{Slot, SlotState};
 use plyos_blockstore::UsedMap;
 use plyos_blockstore::layout::UNIT;
+use plyos_report::{ExitCode, Failure, OrFail, human, print_json};
+use plyos_slots::{Slot, SlotState};
 use plyos_storefile::{Action, Extent, RecordType, Store};
 use serde_json::{Value, json};
 
@@ -45,17 +45,22 @@ pub fn history(target: &Target) -> Result<(), Failure> {
 /// `pkg rollback`
 pub fn rollback(target: &Target, number: Option<u64>) -> Result<(), Failure> {
     let mut writer = target.writer()?;
-    let present = active_generation(&writer)?
-        .ok_or_else(|| Failure::new(ExitCode::NotFound, "nothing is active, so there is nothing to go back from"))?;
+    let present = active_generation(&writer)?.ok_or_else(|| {
+        Failure::new(ExitCode::NotFound, "nothing is active, so there is nothing to go back from")
+    })?;
     let history = activate::history(&writer)?;
     let wanted = match number {
-        Some(number) => history.entries().rev().find(|entry| entry.number == number).map(|entry| entry.generation),
+        Some(number) => {
+            history.entries().rev().find(|entry| entry.number == number).map(|entry| entry.generation)
+        }
         // The one that was active before the present one became so.
         None => history
             .entries()
             .rev()
             .find(|entry| entry.number == present.number)
-            .and_then(|entry| history.entries().rev().find(|before| before.number == entry.from && entry.from != 0))
+            .and_then(|entry| {
+                history.entries().rev().find(|before| before.number == entry.from && entry.from != 0)
+            })
             .map(|entry| entry.generation),
     };
     let wanted = wanted.ok_or_else(|| {
@@ -73,7 +78,10 @@ pub fn rollback(target: &Target, number: Option<u64>) -> Result<(), Failure> {
     // All of it must be there and still be accepted, before anything is switched.
     let mounted = mount_generation(target, &writer, to)?;
     if let Some(layer) = mounted.layers.iter().find(|layer| !layer.stored.complete) {
-        let line = format!("{} {} is not complete in the store; install it again", layer.record.name, layer.record.version);
+        let line = format!(
+            "{} {} is not complete in the store; install it again",
+            layer.record.name, layer.record.version
+        );
         return Err(Failure::new(ExitCode::Store, line));
     }
     let to = mounted.generation;
@@ -111,7 +119,12 @@ pub fn status(target: &Target) -> Result<(), Failure> {
         }));
         return Ok(());
     }
-    println!("store         {} ({} of {} used)", target.path().display(), human(used), human(superblock.store_len()));
+    println!(
+        "store         {} ({} of {} used)",
+        target.path().display(),
+        human(used),
+        human(superblock.store_len())
+    );
     println!("layers        {layers} in {generations} generations");
     for (name, slot) in [("A", &slots.a), ("B", &slots.b)] {
         let mark = if slots.active().is_some_and(|active| active == slot) { "  (active)" } else { "" };
@@ -155,6 +168,8 @@ fn slot_line(slot: &Slot) -> String {
 fn slot_json(slot: &Slot) -> Value {
     match slot.state {
         SlotState::Empty => json!({"state": "empty"}),
-        state => json!({"state": state_word(state), "generation": slot.number, "id": slot.generation.to_string()}),
+        state => {
+            json!({"state": state_word(state), "generation": slot.number, "id": slot.generation.to_string()})
+        }
     }
 }

@@ -7,7 +7,6 @@ use crate::catalogs::Offers;
 use crate::cli::Consent;
 use crate::pull::{self, Job};
 use crate::target::{ABIS, Target};
-use plyos_storefile::{Action, RecordType};
 use plyos_ids::{Kind, LayerId};
 use plyos_layer_format::index::Index;
 use plyos_layer_format::pages::{PageHashes, SlicePages};
@@ -16,6 +15,7 @@ use plyos_namespace::namespace::{Namespace, NamespaceLayer};
 use plyos_plan::resolve::{self, Change, Machine, NoPlan};
 use plyos_report::{ExitCode, Failure, OrFail, human, percent, print_json};
 use plyos_storefile::Writer;
+use plyos_storefile::{Action, RecordType};
 use plyos_transfer::Http;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -131,7 +131,8 @@ async fn carry_out(
             Change::Remove { .. } => continue,
         };
         let candidate = Candidate::fetch(&http, offers, number, &floors).await?;
-        let offer = offers.all.get(number).ok_or_else(|| Failure::new(ExitCode::Failure, "an offer was lost"))?;
+        let offer =
+            offers.all.get(number).ok_or_else(|| Failure::new(ExitCode::Failure, "an offer was lost"))?;
         rows.push(Row {
             kind: offer.descriptor.kind(),
             name: offer.descriptor.name().to_owned(),
@@ -150,7 +151,8 @@ async fn carry_out(
         ));
         jobs.push(Job::plan(candidate, &known, &mut promised).await?);
     }
-    let replaced = |layer: &GenerationLayer| rows.iter().any(|row| row.kind == layer.kind && row.name == layer.name);
+    let replaced =
+        |layer: &GenerationLayer| rows.iter().any(|row| row.kind == layer.kind && row.name == layer.name);
     let kept: Vec<GenerationLayer> =
         present.iter().flat_map(|g| g.layers.iter()).filter(|layer| !replaced(layer)).cloned().collect();
     layers.extend(kept.iter().cloned());
@@ -235,7 +237,12 @@ fn line(row: &Row) -> String {
 }
 
 /// Shows the plan; asks when a person is there. `sizes`: bytes to fetch, and of the whole blobs.
-fn agree(target: &Target, consent: Consent, lines: &[String], sizes: Option<(u64, u64)>) -> Result<bool, Failure> {
+fn agree(
+    target: &Target,
+    consent: Consent,
+    lines: &[String],
+    sizes: Option<(u64, u64)>,
+) -> Result<bool, Failure> {
     let progress = &target.progress;
     lines.iter().for_each(|line| progress.step(line));
     if let Some((fetch, full)) = sizes {
@@ -276,7 +283,12 @@ fn report(target: &Target, generation: &Generation, rows: &[Row], totals: Totals
         return;
     }
     if full > 0 {
-        target.progress.step(&format!("moved {} of {} ({})", human(moved), human(full), percent(moved, full)));
+        target.progress.step(&format!(
+            "moved {} of {} ({})",
+            human(moved),
+            human(full),
+            percent(moved, full)
+        ));
     }
     target.progress.step(&format!("Generation {} is active.", generation.number));
 }

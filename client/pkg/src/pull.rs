@@ -7,7 +7,6 @@ use crate::candidate::Candidate;
 use crate::target::Target;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use plyos_storefile::{Place, RecordType};
 use plyos_ids::{ChunkId, Codec};
 use plyos_layer_build::reader;
 use plyos_layer_format::index::{Chunk, Index};
@@ -15,6 +14,7 @@ use plyos_layer_format::pages::PageHashes;
 use plyos_plan::ranges::{self, Piece, Request};
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_storefile::{LayerUpdate, Store, Writer};
+use plyos_storefile::{Place, RecordType};
 use std::collections::{HashMap, HashSet};
 
 /// Requests under way at a time.
@@ -34,7 +34,8 @@ pub fn known(target: &Target, store: &Store) -> Result<Known, Failure> {
         let places = stored.places().to_vec();
         let hashes = crate::active::page_hashes(&stored)?;
         let pages = crate::active::StoredPages(std::rc::Rc::new(stored));
-        let index = Index::open(id, hashes, pages).or_fail(ExitCode::Store, format_args!("opening layer {id}"))?;
+        let index =
+            Index::open(id, hashes, pages).or_fail(ExitCode::Store, format_args!("opening layer {id}"))?;
         for (chunk, place) in index.chunks().zip(places) {
             let chunk = chunk.or_fail(ExitCode::Store, format_args!("reading layer {id}"))?;
             if let Some(place) = place {
@@ -115,7 +116,10 @@ impl Job {
         }
         fetched?;
         if !complete {
-            let line = format!("chunks of {} are missing after the download; this is a defect of pkg", self.candidate.what);
+            let line = format!(
+                "chunks of {} are missing after the download; this is a defect of pkg",
+                self.candidate.what
+            );
             return Err(Failure::new(ExitCode::Failure, line));
         }
         self.write(target, writer)
@@ -221,8 +225,10 @@ fn verify(bytes: &Bytes, frames: Vec<(u64, u32, Chunk)>, what: &str) -> Result<V
             return Err(Failure::new(ExitCode::Network, format!("fetching {what}: a range came short")));
         }
         let frame = bytes.slice(start..end);
-        reader::decode_chunk(Codec::Zstd, &frame, &chunk)
-            .or_fail(ExitCode::Signature, format_args!("a chunk of {what} is refused, nothing was changed"))?;
+        reader::decode_chunk(Codec::Zstd, &frame, &chunk).or_fail(
+            ExitCode::Signature,
+            format_args!("a chunk of {what} is refused, nothing was changed"),
+        )?;
         verified.push((chunk, frame));
     }
     Ok(verified)

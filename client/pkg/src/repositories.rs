@@ -1,9 +1,9 @@
 //! The repositories that this machine trusts: their names, and the metadata that was verified and kept.
 
 use crate::target::{key_of, record};
-use plyos_storefile::RecordType;
 use plyos_ids::Kind;
 use plyos_report::{ExitCode, Failure, OrFail};
+use plyos_storefile::RecordType;
 use plyos_storefile::Store;
 use serde_json::{Value, json};
 
@@ -31,15 +31,20 @@ impl Repository {
 
     /// The record.
     pub fn emit(&self) -> Vec<u8> {
-        json!({"channel": self.channel, "name": self.name, "priority": 0, "url": self.url}).to_string().into_bytes()
+        json!({"channel": self.channel, "name": self.name, "priority": 0, "url": self.url})
+            .to_string()
+            .into_bytes()
     }
 
     /// Reads the record.
     pub fn parse(bytes: &[u8]) -> Result<Self, Failure> {
-        let value: Value = serde_json::from_slice(bytes).or_fail(ExitCode::Store, "reading a repository's record")?;
+        let value: Value =
+            serde_json::from_slice(bytes).or_fail(ExitCode::Store, "reading a repository's record")?;
         let text = |name: &str| {
             let found = value.get(name).and_then(Value::as_str).map(str::to_owned);
-            found.ok_or_else(|| Failure::new(ExitCode::Store, format!("a repository's record has no '{name}'")))
+            found.ok_or_else(|| {
+                Failure::new(ExitCode::Store, format!("a repository's record has no '{name}'"))
+            })
         };
         Ok(Self { name: text("name")?, url: text("url")?, channel: text("channel")? })
     }

@@ -102,9 +102,14 @@ pub fn info(target: &Target, name: &str) -> Result<(), Failure> {
                 return Ok(());
             }
             print_descriptor(&offer.descriptor);
-            let state = installed_version.map_or_else(|| "no".to_owned(), |version| format!("yes, {version}"));
+            let state =
+                installed_version.map_or_else(|| "no".to_owned(), |version| format!("yes, {version}"));
             println!("installed     {state}");
-            println!("download      {}, {} installed", human(offer.custom.size.blob), human(offer.custom.size.content));
+            println!(
+                "download      {}, {} installed",
+                human(offer.custom.size.blob),
+                human(offer.custom.size.content)
+            );
             println!("channels      {}", offer.custom.channels.join(", "));
             println!("repository    {}", offers.repository(offer)?.repository.name);
             println!("identity      {}", offer.custom.layer);
@@ -115,7 +120,10 @@ pub fn info(target: &Target, name: &str) -> Result<(), Failure> {
                 if target.progress.json() {
                     print_json(&json!({"name": here.facts.name, "installed": here.facts.version}));
                 } else {
-                    println!("{}/{} {} is installed and not on offer any more", here.facts.kind, here.facts.name, here.facts.version);
+                    println!(
+                        "{}/{} {} is installed and not on offer any more",
+                        here.facts.kind, here.facts.name, here.facts.version
+                    );
                 }
                 Ok(())
             }
@@ -174,7 +182,12 @@ pub fn list(target: &Target) -> Result<(), Failure> {
     }
     for layer in layers {
         let why = if layer.asked { "" } else { "  (needed by another)" };
-        println!("{:<28} {:<20} {}{why}", format!("{}/{}", layer.kind, layer.name), layer.version, layer.mount.path);
+        println!(
+            "{:<28} {:<20} {}{why}",
+            format!("{}/{}", layer.kind, layer.name),
+            layer.version,
+            layer.mount.path
+        );
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What every command works on: the store, the time, the way to speak.
 
-use plyos_storefile::RecordType;
 use plyos_report::{ExitCode, Failure, Progress};
+use plyos_storefile::RecordType;
 use plyos_storefile::{CreateOptions, Store, StoreError, Writer};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

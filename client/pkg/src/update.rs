@@ -3,8 +3,8 @@
 use crate::catalogs::{KEYRING, verify_keyring};
 use crate::repositories::{self, Repository};
 use crate::target::{Target, record};
-use plyos_storefile::RecordType;
 use plyos_report::{ExitCode, Failure, OrFail, print_json};
+use plyos_storefile::RecordType;
 use plyos_storefile::{Store, Writer};
 use plyos_transfer::{Http, TransferError, catalog};
 use plyos_trust::keyring::Keyring;
@@ -28,13 +28,16 @@ pub async fn add(target: &Target, url: &str, root: &str, name: Option<&str>) -> 
     };
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-        let line = format!("'{name}' is no name for a repository; choose one with --name (letters, digits, '.', '_', '-')");
+        let line = format!(
+            "'{name}' is no name for a repository; choose one with --name (letters, digits, '.', '_', '-')"
+        );
         return Err(Failure::new(ExitCode::Usage, line));
     }
     let trusted = trusted_root(&remote, root).await?;
     // The state machine refuses a root that its own keys did not sign.
     let doing = "the root metadata is refused";
-    Update::new(trusted.clone(), Held::default(), 0, tuf::Limits::default()).or_fail(ExitCode::Signature, doing)?;
+    Update::new(trusted.clone(), Held::default(), 0, tuf::Limits::default())
+        .or_fail(ExitCode::Signature, doing)?;
 
     let mut writer = target.writer_or_new()?;
     let repository =
@@ -44,14 +47,17 @@ pub async fn add(target: &Target, url: &str, root: &str, name: Option<&str>) -> 
             target.progress.step(&format!("'{name}' is known already; its trusted root stays as it is"));
             return Ok(());
         }
-        let line = format!("'{name}' is the name of another repository ({}); choose one with --name", known.url);
+        let line =
+            format!("'{name}' is the name of another repository ({}); choose one with --name", known.url);
         return Err(Failure::new(ExitCode::Conflict, line));
     }
     put(&mut writer, RecordType::Repository, repository.key(), &repository.emit())?;
     put(&mut writer, RecordType::TufMetadata, repository.role_key(tuf::ROOT), &trusted)?;
     writer.commit(None).map_err(|error| target.fail(&error))?;
     if target.progress.json() {
-        print_json(&json!({"name": repository.name, "url": repository.url, "root_sha256": hex(&Sha256::digest(&trusted))}));
+        print_json(
+            &json!({"name": repository.name, "url": repository.url, "root_sha256": hex(&Sha256::digest(&trusted))}),
+        );
     } else {
         target.progress.step(&format!("Added '{name}' ({}). Next: pkg update", repository.url));
     }
@@ -71,11 +77,17 @@ async fn trusted_root(remote: &catalog::Catalog, root: &str) -> Result<Vec<u8>, 
     }
     let path = "metadata/1.root.json";
     let found = remote.get(path, ROOT_LIMIT).await?.ok_or_else(|| {
-        Failure::new(ExitCode::NotFound, format!("{} has no {path}; is it the address of a catalog?", remote.url()))
+        Failure::new(
+            ExitCode::NotFound,
+            format!("{} has no {path}; is it the address of a catalog?", remote.url()),
+        )
     })?;
     let hash = hex(&Sha256::digest(&found));
     if hash != root.to_ascii_lowercase() {
-        let line = format!("{path} of {} has the SHA-256 {hash}, not the one given; it is not trusted", remote.url());
+        let line = format!(
+            "{path} of {} has the SHA-256 {hash}, not the one given; it is not trusted",
+            remote.url()
+        );
         return Err(Failure::new(ExitCode::Signature, line));
     }
     Ok(found.to_vec())
@@ -85,8 +97,10 @@ async fn trusted_root(remote: &catalog::Catalog, root: &str) -> Result<Vec<u8>, 
 pub fn list(target: &Target) -> Result<(), Failure> {
     let repositories = repositories::list(&target.store()?)?;
     if target.progress.json() {
-        let rows: Vec<_> =
-            repositories.iter().map(|r| json!({"name": r.name, "url": r.url, "channel": r.channel})).collect();
+        let rows: Vec<_> = repositories
+            .iter()
+            .map(|r| json!({"name": r.name, "url": r.url, "channel": r.channel}))
+            .collect();
         print_json(&json!(rows));
     } else {
         for repository in repositories {
@@ -138,24 +152,24 @@ async fn update_one(target: &Target, http: &Http, repository: &Repository) -> Re
     let now = target.now(&store);
     let held = held(&store, repository)?;
     let root = held.get(tuf::ROOT).cloned().ok_or_else(|| {
-        Failure::new(ExitCode::Store, format!("'{}' has no trusted root in the store; add it again", repository.name))
+        Failure::new(
+            ExitCode::Store,
+            format!("'{}' has no trusted root in the store; add it again", repository.name),
+        )
     })?;
     let doing = format!("the catalog of '{}' is refused", repository.name);
     let refused = |error: TufError| Failure::new(ExitCode::Signature, format!("{doing}: {error}"));
     let mut update =
         Update::new(root, Held::from_files(held.clone()), now, tuf::Limits::default()).map_err(refused)?;
     let mut downloaded = 0;
-    let catalog = loop {
-        match update.next() {
-            Step::Done(catalog) => break *catalog,
-            Step::Fetch { path, max_len, optional } => {
-                let bytes = remote.get(&path, max_len).await.map_err(too_long_is_refused)?;
-                if bytes.is_none() && !optional {
-                    return Err(TransferError::NotFound { what: format!("fetching {path} from {}", remote.url()) }.into());
-                }
-                downloaded += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
-                update.supply(bytes.map(|bytes| bytes.to_vec())).map_err(refused)?;
-            }
+    let catalog = match follow(&mut update, &remote, &refused, &mut downloaded).await {
+        Ok(catalog) => catalog,
+        Err(failure) => {
+            // Roots that were verified on the way count even when what follows them is refused.
+            let trusted = update.trusted_files();
+            drop(store);
+            keep_metadata(target, repository, &trusted, &held)?;
+            return Err(failure);
         }
     };
     let keyring = fetch_keyring(&remote, &store, repository, &catalog, &mut downloaded).await?;
@@ -164,6 +178,31 @@ async fn update_one(target: &Target, http: &Http, repository: &Repository) -> Re
     keep(target, repository, &catalog, &held, &keyring)?;
     let signed = catalog.signed_at.map_or_else(|| "at an unknown time".to_owned(), plyos_trust::time::print);
     Ok(Outcome { offers: catalog.targets.len().saturating_sub(1), signed, changed, downloaded })
+}
+
+/// Runs the client workflow to its end.
+async fn follow(
+    update: &mut Update,
+    remote: &catalog::Catalog,
+    refused: &impl Fn(TufError) -> Failure,
+    downloaded: &mut u64,
+) -> Result<Catalog, Failure> {
+    loop {
+        match update.next() {
+            Step::Done(catalog) => return Ok(*catalog),
+            Step::Fetch { path, max_len, optional } => {
+                let bytes = remote.get(&path, max_len).await.map_err(too_long_is_refused)?;
+                if bytes.is_none() && !optional {
+                    return Err(TransferError::NotFound {
+                        what: format!("fetching {path} from {}", remote.url()),
+                    }
+                    .into());
+                }
+                *downloaded += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                update.supply(bytes.map(|bytes| bytes.to_vec())).map_err(refused)?;
+            }
+        }
+    }
 }
 
 /// Metadata that is longer than it may be is an attack on trust, not a broken line.
@@ -204,16 +243,53 @@ async fn fetch_keyring(
     }
     let limit = file.length.min(KEYRING_LIMIT);
     let path = catalog.path_of(&name, file);
-    let bytes = remote
-        .get(&path, limit)
-        .await
-        .map_err(too_long_is_refused)?
-        .ok_or_else(|| TransferError::NotFound { what: format!("fetching {path} from {}", remote.url()) })?;
+    let bytes =
+        remote.get(&path, limit).await.map_err(too_long_is_refused)?.ok_or_else(|| {
+            TransferError::NotFound { what: format!("fetching {path} from {}", remote.url()) }
+        })?;
     *downloaded += bytes.len() as u64;
     file.check(&name, &bytes).or_fail(ExitCode::Signature, &doing)?;
     let held_version = held.and_then(|held| Keyring::parse(&held).ok()).map_or(0, |held| held.version());
-    verify_keyring(&bytes, catalog, repository)?.at_least(held_version).or_fail(ExitCode::Signature, &doing)?;
+    verify_keyring(&bytes, catalog, repository)?
+        .at_least(held_version)
+        .or_fail(ExitCode::Signature, &doing)?;
     Ok(bytes.to_vec())
+}
+
+/// Puts the files of roles that changed and removes those that are gone; says whether anything did.
+fn put_metadata(
+    writer: &mut Writer,
+    repository: &Repository,
+    files: &BTreeMap<String, Vec<u8>>,
+    held: &BTreeMap<String, Vec<u8>>,
+) -> Result<bool, Failure> {
+    let mut dirty = false;
+    for (role, bytes) in files {
+        if held.get(role) != Some(bytes) {
+            put(writer, RecordType::TufMetadata, repository.role_key(role), bytes)?;
+            dirty = true;
+        }
+    }
+    for role in held.keys().filter(|role| !files.contains_key(*role)) {
+        writer.remove_record(RecordType::TufMetadata, &repository.role_key(role));
+        dirty = true;
+    }
+    Ok(dirty)
+}
+
+/// Keeps metadata alone, after an update that failed half-way.
+fn keep_metadata(
+    target: &Target,
+    repository: &Repository,
+    files: &BTreeMap<String, Vec<u8>>,
+    held: &BTreeMap<String, Vec<u8>>,
+) -> Result<(), Failure> {
+    if files.get(tuf::ROOT) == held.get(tuf::ROOT) {
+        return Ok(());
+    }
+    let mut writer = target.writer()?;
+    put_metadata(&mut writer, repository, files, held)?;
+    writer.commit(None).map_err(|error| target.fail(&error))
 }
 
 /// Writes what changed, in one commit.
@@ -225,23 +301,13 @@ fn keep(
     keyring: &[u8],
 ) -> Result<(), Failure> {
     let mut writer = target.writer()?;
-    let mut dirty = false;
-    for (role, bytes) in &catalog.files {
-        if held.get(role) != Some(bytes) {
-            put(&mut writer, RecordType::TufMetadata, repository.role_key(role), bytes)?;
-            dirty = true;
-        }
-    }
-    for role in held.keys().filter(|role| !catalog.files.contains_key(*role)) {
-        writer.remove_record(RecordType::TufMetadata, &repository.role_key(role));
-        dirty = true;
-    }
+    let mut dirty = put_metadata(&mut writer, repository, &catalog.files, held)?;
     if record(&writer, RecordType::Keyring, &repository.key())?.as_deref() != Some(keyring) {
         put(&mut writer, RecordType::Keyring, repository.key(), keyring)?;
         dirty = true;
     }
-    if catalog.signed_at.is_some_and(|at| at > writer.superblock().time_floor) {
-        writer.set_time_floor(catalog.signed_at.unwrap_or_default());
+    if let Some(signed_at) = catalog.signed_at.filter(|at| *at > writer.superblock().time_floor) {
+        writer.set_time_floor(signed_at);
         dirty = true;
     }
     if dirty {

@@ -16,7 +16,12 @@ const PIECE: u64 = 256 << 10;
 
 /// The path of an argument as the namespace spells it.
 fn path_of(text: &str) -> Vec<u8> {
-    std::ffi::OsStr::new(text).as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/')
+    std::ffi::OsStr::new(text)
+        .as_bytes()
+        .split(|b| *b == b'/')
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(&b'/')
 }
 
 fn shown(path: &[u8]) -> String {
@@ -24,7 +29,10 @@ fn shown(path: &[u8]) -> String {
 }
 
 fn missing(path: &str) -> Failure {
-    Failure::new(ExitCode::NotFound, format!("there is no {path} in the active namespace; `pkg ls` lists what is there"))
+    Failure::new(
+        ExitCode::NotFound,
+        format!("there is no {path} in the active namespace; `pkg ls` lists what is there"),
+    )
 }
 
 /// Follows symbolic links to what a path leads to.
@@ -41,7 +49,8 @@ pub fn cat(target: &Target, path: &str) -> Result<(), Failure> {
     let found = resolve(&view, path)?;
     let (source, entry) = first_path(&view, &found, path)?;
     let EntryKind::File { size, data_offset, .. } = entry.kind else {
-        let what = if found.entry.is_directory() { "a directory; `pkg ls` lists it" } else { "not a regular file" };
+        let what =
+            if found.entry.is_directory() { "a directory; `pkg ls` lists it" } else { "not a regular file" };
         return Err(Failure::new(ExitCode::Usage, format!("{path} is {what}")));
     };
     let mut reader = view.reader(source)?;
@@ -66,7 +75,8 @@ pub fn first_path(view: &View, found: &Found, path: &str) -> Result<(usize, Entr
     let Some(source) = found.source else { return Ok((0, found.entry.clone())) };
     match (&found.entry.kind, view.namespace.layers().get(source.layer)) {
         (EntryKind::HardLink { target }, Some(layer)) => {
-            let entry = layer.index.entry(*target).or_fail(ExitCode::Store, format_args!("looking up {path}"))?;
+            let entry =
+                layer.index.entry(*target).or_fail(ExitCode::Store, format_args!("looking up {path}"))?;
             Ok((source.layer, entry))
         }
         _ => Ok((source.layer, found.entry.clone())),
@@ -163,11 +173,19 @@ pub fn files(target: &Target, name: &str) -> Result<(), Failure> {
         .filter(|layer| layer.info.name == bare && kind.is_none_or(|kind| kind == layer.info.kind))
         .collect();
     let layer = match named.as_slice() {
-        [] => return Err(Failure::new(ExitCode::NotFound, format!("'{name}' is not installed; `pkg list` shows what is"))),
+        [] => {
+            return Err(Failure::new(
+                ExitCode::NotFound,
+                format!("'{name}' is not installed; `pkg list` shows what is"),
+            ));
+        }
         [layer] => layer,
         several => {
             let choices: Vec<_> = several.iter().map(|l| format!("{}/{bare}", l.info.kind)).collect();
-            return Err(Failure::new(ExitCode::Usage, format!("'{name}' is several layers; say which: {}", choices.join(", "))));
+            return Err(Failure::new(
+                ExitCode::Usage,
+                format!("'{name}' is several layers; say which: {}", choices.join(", ")),
+            ));
         }
     };
     let prefix = layer.info.mount.path.trim_end_matches('/').as_bytes().to_vec();

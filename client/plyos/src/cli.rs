@@ -6,13 +6,17 @@ use std::path::PathBuf;
 
 /// Publish whole systems as layers: push trees to a registry, sign catalogs, serve both.
 #[derive(Debug, Parser)]
-#[command(name = "plyos", version, after_help = "Examples:
+#[command(
+    name = "plyos",
+    version,
+    after_help = "Examples:
   plyos serve --listen 127.0.0.1:5000 --storage ./registry --anonymous-push
   plyos repo init ./repo --catalog http://127.0.0.1:5000/catalog/main
   plyos push ./tree 127.0.0.1:5000/hello:1 --kind package --name hello --version 1
   plyos publish --repo ./repo 127.0.0.1:5000/hello:1
 
-Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 conflict, 5 signature or hash, 6 architecture, 7 store, 8 network.")]
+Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 conflict, 5 signature or hash, 6 architecture, 7 store, 8 network."
+)]
 pub struct Cli {
     /// Facts as JSON on stdout
     #[arg(long, global = true)]
@@ -118,7 +122,7 @@ pub struct Push {
     #[arg(long)]
     pub name: String,
     /// Version
-    #[arg(long = "version")]
+    #[arg(long = "version", value_name = "VERSION")]
     pub layer_version: String,
     /// Architecture: amd64, arm64, riscv64 or any
     #[arg(long, default_value_t = default_arch())]

@@ -91,7 +91,11 @@ impl Facts {
             ("content", human(header.content_len)),
             (
                 "blob size",
-                format!("{} ({} of the stream)", human(manifest.blob_len), percent(manifest.blob_len, header.stream_len)),
+                format!(
+                    "{} ({} of the stream)",
+                    human(manifest.blob_len),
+                    percent(manifest.blob_len, header.stream_len)
+                ),
             ),
             (
                 "index",
@@ -102,11 +106,19 @@ impl Facts {
                     percent(manifest.index.stored, manifest.blob_len)
                 ),
             ),
-            ("frame table", format!("{}, as sent {}", human(manifest.table.length), human(manifest.table.stored))),
+            (
+                "frame table",
+                format!("{}, as sent {}", human(manifest.table.length), human(manifest.table.stored)),
+            ),
             ("chunks", format!("{} ({} distinct)", header.chunk_count, distinct.len())),
         ];
-        let title =
-            format!("{}/{} {} for {}", descriptor.kind(), descriptor.name(), descriptor.version(), descriptor.arch());
+        let title = format!(
+            "{}/{} {} for {}",
+            descriptor.kind(),
+            descriptor.name(),
+            descriptor.version(),
+            descriptor.arch()
+        );
         Ok(Self { summary, title, lines, tree, chunks })
     }
 
@@ -124,7 +136,10 @@ impl Facts {
         if args.chunks {
             println!();
             for chunk in &self.chunks {
-                println!("{} {:>8} at {:>12} stored {:>8}", chunk.id, chunk.length, chunk.offset, chunk.stored);
+                println!(
+                    "{} {:>8} at {:>12} stored {:>8}",
+                    chunk.id, chunk.length, chunk.offset, chunk.stored
+                );
             }
         }
     }
@@ -162,7 +177,14 @@ fn tree_line(entry: &Entry) -> String {
         EntryKind::Symlink { target } => format!(" -> {}", String::from_utf8_lossy(target)),
         _ => String::new(),
     };
-    format!("{}{:04o} {:>5}:{:<5} {:>11} /{path}{target}", letter(&entry.kind), entry.mode, entry.uid, entry.gid, entry.size())
+    format!(
+        "{}{:04o} {:>5}:{:<5} {:>11} /{path}{target}",
+        letter(&entry.kind),
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        entry.size()
+    )
 }
 
 fn tree_json(entry: &Entry) -> Value {

@@ -68,7 +68,9 @@ async fn upload(catalog: &Catalog, files: &[PublishFile]) -> Result<(), Failure>
         catalog.put(&file.path, &file.bytes, replace).await.map_err(|error| match error {
             TransferError::Refused { status: 409, .. } => Failure::new(
                 ExitCode::Conflict,
-                format!("{error}; another workspace has published there: use the one that did, or another catalog"),
+                format!(
+                    "{error}; another workspace has published there: use the one that did, or another catalog"
+                ),
             ),
             other => other.into(),
         })?;

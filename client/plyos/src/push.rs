@@ -18,7 +18,8 @@ use std::sync::Arc;
 /// Scans, builds into a temporary file, uploads blob, config and manifest.
 pub async fn run(args: &Push, progress: &Progress) -> Result<(), Failure> {
     let place = Reference::parse(&args.place)?;
-    let descriptor = descriptor(args).map_err(|error| Failure::new(ExitCode::Usage, format!("describing the layer: {error}")))?;
+    let descriptor = descriptor(args)
+        .map_err(|error| Failure::new(ExitCode::Usage, format!("describing the layer: {error}")))?;
     let doing = format!("reading {}", args.dir.display());
     let options = ScanOptions {
         mtime: match args.mtime {
@@ -34,7 +35,8 @@ pub async fn run(args: &Push, progress: &Progress) -> Result<(), Failure> {
     let tree = scan(&args.dir, &options).or_fail(ExitCode::Failure, &doing)?;
     warn_of_places(&tree, &descriptor, progress);
 
-    let file = tempfile::NamedTempFile::new().or_fail(ExitCode::Failure, "making a temporary file for the blob")?;
+    let file =
+        tempfile::NamedTempFile::new().or_fail(ExitCode::Failure, "making a temporary file for the blob")?;
     let built = build_into(&file, &tree, &descriptor, args.level, progress)?;
     if built.stale_pyc > 0 {
         progress.warn(&format!(
@@ -57,9 +59,7 @@ pub async fn run(args: &Push, progress: &Progress) -> Result<(), Failure> {
         .await?;
     bar.finish_and_clear();
     let config = BlobSource::Bytes(&image.config);
-    registry
-        .push_blob(&image.config_digest, image.config.len() as u64, config, Arc::new(|_| {}))
-        .await?;
+    registry.push_blob(&image.config_digest, image.config.len() as u64, config, Arc::new(|_| {})).await?;
     let manifest = registry.push_manifest(&image.manifest).await?;
 
     if progress.json() {

@@ -13,7 +13,8 @@ const PLACE: &str = "catalog.json";
 /// Makes a workspace.
 pub fn init(dir: &Path, catalog: &str, now: u64, progress: &Progress) -> Result<(), Failure> {
     let catalog = Catalog::new(Http::new()?, catalog)?;
-    let workspace = Workspace::init(dir, &InitOptions::new(now)).or_fail(ExitCode::Failure, "making the repository")?;
+    let workspace =
+        Workspace::init(dir, &InitOptions::new(now)).or_fail(ExitCode::Failure, "making the repository")?;
     let place = dir.join(PLACE);
     std::fs::write(&place, format!("{}\n", json!({"url": catalog.url()})))
         .or_fail(ExitCode::Failure, format_args!("writing {}", place.display()))?;
@@ -22,7 +23,11 @@ pub fn init(dir: &Path, catalog: &str, now: u64, progress: &Progress) -> Result<
     if progress.json() {
         print_json(&json!({"workspace": dir, "catalog": catalog.url(), "root": root, "root_sha256": sha256}));
     } else {
-        println!("Made {} with new keys in {}; keep it off the registry.", dir.display(), dir.join("keys").display());
+        println!(
+            "Made {} with new keys in {}; keep it off the registry.",
+            dir.display(),
+            dir.join("keys").display()
+        );
         println!("Targets need the root:\n  {}\n  sha256 {sha256}", root.display());
         println!("Next: plyos push …, then plyos publish --repo {} PLACE…", dir.display());
     }

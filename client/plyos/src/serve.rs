@@ -8,11 +8,13 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Serves until SIGTERM or SIGINT, then lets what is under way finish.
 pub async fn run(args: &Serve, verbosity: Verbosity) -> Result<(), Failure> {
     log_to_stderr(verbosity);
-    let mut terminate = signal(SignalKind::terminate()).or_fail(ExitCode::Failure, "listening for SIGTERM")?;
+    let mut terminate =
+        signal(SignalKind::terminate()).or_fail(ExitCode::Failure, "listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).or_fail(ExitCode::Failure, "listening for SIGINT")?;
-    let listener = tokio::net::TcpListener::bind(args.listen)
-        .await
-        .or_fail(ExitCode::Network, format_args!("listening on {}; is another server running there?", args.listen))?;
+    let listener = tokio::net::TcpListener::bind(args.listen).await.or_fail(
+        ExitCode::Network,
+        format_args!("listening on {}; is another server running there?", args.listen),
+    )?;
     let address = listener.local_addr().or_fail(ExitCode::Network, "asking for the address")?;
     let mut config = Config::new(&args.storage);
     config.anonymous_push = args.anonymous_push;

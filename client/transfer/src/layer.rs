@@ -10,7 +10,7 @@ use bytes::Bytes;
 use oci_spec::image::ImageManifest;
 use plyos_ids::{BlobDigest, LayerId, ManifestDigest};
 use plyos_layer_format::annotations::{
-    LAYER_FRAMES, LAYER_ID, LAYER_INDEX, MAX_MANIFEST, MEDIA_TYPE_ZSTD, IndexPlace, TablePlace,
+    IndexPlace, LAYER_FRAMES, LAYER_ID, LAYER_INDEX, MAX_MANIFEST, MEDIA_TYPE_ZSTD, TablePlace,
 };
 use plyos_layer_format::frames::MAX_TABLE;
 
@@ -78,7 +78,10 @@ impl LayerManifest {
         }
         let manifest = ImageManifest::from_reader(bytes).map_err(|error| refuse(error.to_string()))?;
         let [layer] = manifest.layers().as_slice() else {
-            return Err(refuse(format!("it has {} layers, a Plyos layer's has one", manifest.layers().len())));
+            return Err(refuse(format!(
+                "it has {} layers, a Plyos layer's has one",
+                manifest.layers().len()
+            )));
         };
         if layer.media_type().to_string() != MEDIA_TYPE_ZSTD {
             return Err(refuse(format!("its layer is {}, expected {MEDIA_TYPE_ZSTD}", layer.media_type())));
@@ -87,11 +90,13 @@ impl LayerManifest {
             let found = layer.annotations().as_ref().and_then(|all| all.get(key));
             found.ok_or_else(|| refuse(format!("it has no annotation {key}; was it pushed by `plyos push`?")))
         };
-        let blob = BlobDigest::parse(&layer.digest().to_string()).map_err(|error| refuse(error.to_string()))?;
+        let blob = BlobDigest::parse(layer.digest().as_ref()).map_err(|error| refuse(error.to_string()))?;
         let layer_id = LayerId::parse(annotation(LAYER_ID)?).map_err(|error| refuse(error.to_string()))?;
         let index = IndexPlace::parse(annotation(LAYER_INDEX)?).map_err(|error| refuse(error.to_string()))?;
-        let table = TablePlace::parse(annotation(LAYER_FRAMES)?).map_err(|error| refuse(error.to_string()))?;
-        let inside = |offset: u64, stored: u64| offset.checked_add(stored).is_some_and(|end| end <= layer.size());
+        let table =
+            TablePlace::parse(annotation(LAYER_FRAMES)?).map_err(|error| refuse(error.to_string()))?;
+        let inside =
+            |offset: u64, stored: u64| offset.checked_add(stored).is_some_and(|end| end <= layer.size());
         if !inside(index.offset, index.stored) || !inside(table.offset, table.stored) {
             return Err(refuse("its index or frame table lies outside the blob".into()));
         }
