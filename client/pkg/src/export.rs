@@ -12,6 +12,7 @@ use plyos_report::{ExitCode, Failure, OrFail, human, print_json};
 use serde_json::json;
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::io;
 use std::path::Path;
 
@@ -62,13 +63,14 @@ fn write_tree(view: &View, tree: &Path) -> Result<Exported, Failure> {
     let entries = entries(view, &current);
     let mut readers: HashMap<usize, Reader<'_>> = HashMap::new();
     let mut content = |offset: u64, out: &mut [u8]| -> io::Result<()> {
-        let layer = current.get();
-        if !readers.contains_key(&layer) {
-            readers.insert(layer, view.reader(layer).map_err(io::Error::other)?);
-        }
-        readers
-            .get_mut(&layer)
-            .map_or_else(|| Err(io::Error::other("a layer was lost")), |reader| reader.read(offset, out))
+        let reader = match readers.entry(current.get()) {
+            Slot::Occupied(known) => known.into_mut(),
+            Slot::Vacant(new) => {
+                let layer = *new.key();
+                new.insert(view.reader(layer).map_err(io::Error::other)?)
+            }
+        };
+        reader.read(offset, out)
     };
     let options = ExportOptions { owners: Owners::Keep };
     let done = export(entries, &mut content, &part, &options)

@@ -42,7 +42,7 @@ pub enum Command {
     #[command(subcommand)]
     Repo(RepoCommand),
     /// Turn a directory into a layer and push it to a registry
-    Push(Push),
+    Push(Box<Push>),
     /// Sign pushed layers into the catalog and upload it
     Publish(Publish),
     /// Run a registry with its catalogs in one process

@@ -1,0 +1,49 @@
+//! The blob as it is written: bytes are counted and hashed on their way out.
+
+use std::io::Write;
+
+use plyos_ids::BlobDigest;
+use plyos_layer_format::footer::skippable;
+use sha2::{Digest, Sha256};
+
+use crate::error::BuildError;
+
+/// Writes a blob from its start to its end.
+pub(crate) struct BlobWriter<'a, W> {
+    out: &'a mut W,
+    hasher: Sha256,
+    len: u64,
+}
+
+impl<'a, W: Write> BlobWriter<'a, W> {
+    pub(crate) fn new(out: &'a mut W) -> Self {
+        Self { out, hasher: Sha256::new(), len: 0 }
+    }
+
+    /// Bytes written so far.
+    pub(crate) const fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
+        self.out.write_all(bytes).map_err(BuildError::Write)?;
+        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Writes a skippable frame and returns the offset of its payload. The payload is shorter than 4 GiB: what is stored
+    /// there has limits far below.
+    pub(crate) fn write_skippable(&mut self, payload: &[u8]) -> Result<u64, BuildError> {
+        self.write(&skippable(payload.len() as u32))?;
+        let offset = self.len;
+        self.write(payload)?;
+        Ok(offset)
+    }
+
+    /// Flushes, and returns length and digest.
+    pub(crate) fn finish(self) -> Result<(u64, BlobDigest), BuildError> {
+        self.out.flush().map_err(BuildError::Write)?;
+        Ok((self.len, BlobDigest::from_bytes(self.hasher.finalize().into())))
+    }
+}

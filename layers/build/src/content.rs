@@ -1,0 +1,135 @@
+//! Reading the files of a scanned tree, with proof that they are still what was scanned.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+use plyos_layer_format::entry::{Entry, EntryKind};
+use plyos_layer_format::index::MtimeRule;
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::BuildError;
+use crate::scan::{Identity, Tree, identity, shown};
+
+/// Bytes read at a time.
+pub(crate) const READ: usize = 256 << 10;
+
+/// An open file of the tree. Its size is that of the scan.
+#[derive(Debug)]
+pub(crate) struct Content<'a> {
+    file: File,
+    path: &'a [u8],
+    size: u64,
+}
+
+impl<'a> Content<'a> {
+    /// Opens the file that is entry number `ordinal`.
+    pub(crate) fn open(tree: &'a Tree, ordinal: usize) -> Result<Self, BuildError> {
+        match (tree.entries.get(ordinal), tree.identities.get(ordinal)) {
+            (Some(entry), Some(identity)) => Self::open_entry(&tree.root, entry, *identity, tree.mtime_rule),
+            _ => Err(BuildError::Changed { path: shown(b"") }),
+        }
+    }
+
+    fn open_entry(
+        root: &OwnedFd,
+        entry: &'a Entry,
+        seen: Identity,
+        rule: MtimeRule,
+    ) -> Result<Self, BuildError> {
+        let path = &entry.path[..];
+        let changed = || BuildError::Changed { path: shown(path) };
+        let EntryKind::File { size, .. } = entry.kind else { return Err(changed()) };
+        // Not blocking, should a FIFO have taken the file's place.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(root.as_fd(), path, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => return Err(changed()),
+            Err(errno) => return Err(BuildError::Read { path: shown(path), source: errno.into() }),
+        };
+        let stat = rustix::fs::fstat(&file)
+            .map_err(|errno| BuildError::Read { path: shown(path), source: errno.into() })?;
+        let same = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            && identity(&stat) == seen
+            && u64::try_from(stat.st_size) == Ok(size)
+            && (rule == MtimeRule::Content || stat.st_mtime == entry.mtime);
+        if same { Ok(Self { file: file.into(), path, size }) } else { Err(changed()) }
+    }
+
+    /// Reads the whole content, handing it out piece by piece. It has exactly the scanned size, or this fails.
+    pub(crate) fn read_pieces<E: From<BuildError>>(
+        mut self,
+        buffer: &mut [u8],
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut left = self.size;
+        loop {
+            let count = self.read_some(buffer)?;
+            let piece = buffer.get(..count).unwrap_or_default();
+            match left.checked_sub(count as u64) {
+                Some(rest) if count > 0 => left = rest,
+                Some(0) => return Ok(()),
+                _ => return Err(BuildError::Changed { path: shown(self.path) }.into()),
+            }
+            each(piece)?;
+        }
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, BuildError> {
+        loop {
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(BuildError::Read { path: shown(self.path), source }),
+                Ok(count) => return Ok(count),
+            }
+        }
+    }
+
+    /// BLAKE3 of the whole content.
+    pub(crate) fn hash(self, buffer: &mut [u8]) -> Result<[u8; 32], BuildError> {
+        let mut hasher = blake3::Hasher::new();
+        self.read_pieces(buffer, |piece| {
+            hasher.update(piece);
+            Ok::<(), BuildError>(())
+        })?;
+        Ok(*hasher.finalize().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use tempfile::tempdir;
+
+    use super::*;
+    use crate::{ScanOptions, scan};
+
+    /// Reads a file of 1,000 bytes that `change` happens to after it was opened.
+    fn read_changed(change: impl FnOnce(&File)) -> Result<u64, BuildError> {
+        let dir = tempdir().unwrap();
+        fs::write(dir.path().join("file"), [7; 1000]).unwrap();
+        let tree = scan(dir.path(), &ScanOptions::default()).unwrap();
+        let content = Content::open(&tree, 1).unwrap();
+        change(&File::options().append(true).open(dir.path().join("file")).unwrap());
+        let mut read = 0;
+        content.read_pieces(&mut [0; 300], |piece| {
+            read += piece.len() as u64;
+            Ok::<(), BuildError>(())
+        })?;
+        Ok(read)
+    }
+
+    #[test]
+    fn a_file_that_grows_or_shrinks_while_it_is_read() {
+        assert_eq!(read_changed(|_| {}).unwrap(), 1000);
+        let grown = read_changed(|mut file| file.write_all(b"more").unwrap());
+        assert!(matches!(grown, Err(BuildError::Changed { .. })), "{grown:?}");
+        for len in [0, 900, 999] {
+            let shrunk = read_changed(|file| file.set_len(len).unwrap());
+            assert!(matches!(shrunk, Err(BuildError::Changed { .. })), "{shrunk:?}");
+        }
+    }
+}

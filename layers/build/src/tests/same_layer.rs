@@ -1,0 +1,115 @@
+//! The same tree gives the same layer and the same blob, however it is read and by however many.
+
+use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use plyos_layer_format::entry::EntryKind;
+use plyos_layer_format::index;
+use tempfile::tempdir;
+
+use super::{build_tree, nasty, noise};
+use crate::scan::scan_in_order;
+use crate::{BuildOptions, Built, Owner, ScanOptions};
+
+fn build_shuffled(dir: &Path, seed: u64, threads: usize) -> (Built, Vec<u8>) {
+    let mut shuffle = |names: &mut Vec<Vec<u8>>| {
+        names.sort_by_key(|name| *blake3::keyed_hash(&noise(seed, 32).try_into().unwrap(), name).as_bytes());
+    };
+    let tree = scan_in_order(dir, &ScanOptions::default(), &mut shuffle).unwrap();
+    build_tree(&tree, &BuildOptions { level: 3, threads })
+}
+
+#[test]
+fn order_of_reading_and_number_of_threads_do_not_matter() {
+    let dir = tempdir().unwrap();
+    nasty::make(dir.path());
+    let first = build_shuffled(dir.path(), 0, 1);
+    for (seed, threads) in [(1, 2), (2, 7), (3, 7), (4, 1)] {
+        let other = build_shuffled(dir.path(), seed, threads);
+        assert!(first.0 == other.0, "layers differ with {threads} threads");
+        assert!(first.1 == other.1, "blobs differ with {threads} threads");
+    }
+}
+
+#[test]
+fn the_level_changes_the_blob_and_not_the_layer() {
+    let dir = tempdir().unwrap();
+    nasty::make(dir.path());
+    let tree = scan_in_order(dir.path(), &ScanOptions::default(), &mut |_| {}).unwrap();
+    let (quick, quick_blob) = build_tree(&tree, &BuildOptions { level: 1, threads: 2 });
+    let (small, small_blob) = build_tree(&tree, &BuildOptions { level: 12, threads: 2 });
+    assert_eq!((quick.layer, quick.diff_sha256), (small.layer, small.diff_sha256));
+    assert!(small_blob.len() < quick_blob.len());
+}
+
+/// Pins all that makes an identity: stream, times, cuts, index. If this fails, every layer that was ever published would
+/// be another one when it is built again.
+#[test]
+fn the_identity_of_a_known_tree_is_frozen() {
+    let dir = tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::create_dir(path("sub")).unwrap();
+    std::fs::write(path("sub/small"), "hello\n").unwrap();
+    std::fs::write(path("large"), noise(1, 400_001)).unwrap();
+    std::fs::hard_link(path("large"), path("sub/same")).unwrap();
+    std::os::unix::fs::symlink("sub/small", path("link")).unwrap();
+    for (name, mode) in [("", 0o755), ("sub", 0o750), ("sub/small", 0o644), ("large", 0o4755)] {
+        std::fs::set_permissions(path(name), Permissions::from_mode(mode)).unwrap();
+    }
+    let options = ScanOptions { owner: Owner::Root, ..ScanOptions::default() };
+    let tree = scan_in_order(dir.path(), &options, &mut |_| {}).unwrap();
+    let (built, _) = build_tree(&tree, &BuildOptions { level: 3, threads: 2 });
+    assert_eq!(
+        built.layer.to_string(),
+        "blake3:9c9a6e244fca88914efcdc4dea96f2c3ecf3cc309236ac65be3e891b30df5707"
+    );
+    assert_eq!(
+        built.diff_sha256.to_string(),
+        "sha256:2988a4b313d5a425c91397852149c8b0910eaaa7658b4c49a51b65653e84bbe6"
+    );
+}
+
+#[test]
+fn large_files_are_runs_of_their_own_and_others_are_not() {
+    let dir = tempdir().unwrap();
+    nasty::make(dir.path());
+    let tree = scan_in_order(dir.path(), &ScanOptions::default(), &mut |_| {}).unwrap();
+    let (built, _) = build_tree(&tree, &BuildOptions { level: 1, threads: 2 });
+    let index = index::check(&built.index, &Default::default()).unwrap();
+    let mut starts = BTreeSet::from([0]);
+    let mut end = 0;
+    for chunk in index.chunks() {
+        end += u64::from(chunk.unwrap().length);
+        starts.insert(end);
+    }
+    let mut seen = (0, 0);
+    for entry in index.entries().map(Result::unwrap) {
+        if let EntryKind::File { size, data_offset, .. } = entry.kind {
+            let is_large = size >= 65_536;
+            let shown = entry.path.escape_ascii();
+            assert_eq!(starts.contains(&data_offset), is_large, "start of {shown}");
+            assert_eq!(starts.contains(&(data_offset + size)), is_large, "end of {shown}");
+            if is_large { seen.0 += 1 } else { seen.1 += 1 }
+        }
+    }
+    assert!(seen.0 >= 6 && seen.1 >= 20, "{seen:?}");
+}
+
+#[test]
+fn a_file_that_moves_keeps_its_chunks() {
+    let chunks = |name: &str, prefix: usize| {
+        let dir = tempdir().unwrap();
+        std::fs::write(dir.path().join("before"), noise(1, prefix)).unwrap();
+        std::fs::write(dir.path().join(name), noise(2, 2 << 20)).unwrap();
+        let tree = scan_in_order(dir.path(), &ScanOptions::default(), &mut |_| {}).unwrap();
+        let (built, _) = build_tree(&tree, &BuildOptions { level: 1, threads: 2 });
+        let index = index::check(&built.index, &Default::default()).unwrap();
+        index.chunks().map(|chunk| chunk.unwrap().id).collect::<BTreeSet<_>>()
+    };
+    let (old, new) = (chunks("file", 1000), chunks("renamed", 30_000));
+    assert!(old.len() > 20);
+    // All but the run before the file.
+    assert_eq!(old.intersection(&new).count(), old.len() - 1);
+}
