@@ -1,6 +1,7 @@
 //! From layers to the active generation: conflicts, the manifest, history, slots, one commit.
 
 use crate::active::active_generation;
+use crate::policy::{self, BadLayers};
 use crate::target::{ONLY, Target, record};
 use plyos_ids::{GenerationId, Mount};
 use plyos_layer_format::descriptor::Descriptor;
@@ -10,7 +11,7 @@ use plyos_namespace::generation::{Generation, GenerationLayer, GenerationParts};
 use plyos_namespace::namespace::{Namespace, NamespaceError};
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_slots::{Candidate, Event};
-use plyos_storefile::{Action, BadSets, History, HistoryEntry, RecordType};
+use plyos_storefile::{Action, History, HistoryEntry, RecordType};
 use plyos_storefile::{Store, Writer};
 
 /// The record of a layer in a generation.
@@ -55,6 +56,8 @@ pub struct Reason {
     pub action: Action,
     /// The command.
     pub command: String,
+    /// Whether layers that turned out bad may be tried again.
+    pub bad_layers: BadLayers,
 }
 
 /// Writes a generation of `layers`, whose chunks are all in the writer, and flips to it. The commit is refused when
@@ -78,7 +81,8 @@ pub fn activate(
         layers,
     };
     let generation = Generation::new(parts).or_fail(ExitCode::Store, "making the generation")?;
-    refuse_bad(writer, &generation)?;
+    policy::check_bad(writer, &generation, reason.bad_layers)?;
+    policy::raise_floors(target, writer, &generation)?;
     let bytes = generation.emit();
     let id = generation.id();
     writer.put_record(RecordType::Generation, id.as_bytes(), &bytes).map_err(|error| target.fail(&error))?;
@@ -124,22 +128,6 @@ fn flip(
     writer.set_slots(slots);
     let expected: Option<GenerationId> = before.map(Generation::id);
     writer.commit(expected).map_err(|error| target.fail(&error))
-}
-
-/// A set of layers that turned out bad is not activated again.
-fn refuse_bad(store: &Store, generation: &Generation) -> Result<(), Failure> {
-    let Some(bytes) = record(store, RecordType::BadSets, &ONLY)? else { return Ok(()) };
-    let bad = BadSets::parse(&bytes).or_fail(ExitCode::Store, "reading the list of bad generations")?;
-    match bad.find(&generation.layer_set()) {
-        Some(entry) => {
-            let line = format!(
-                "these layers were tried as generation {} and turned out bad; nothing was changed",
-                entry.number
-            );
-            Err(Failure::new(ExitCode::Store, line))
-        }
-        None => Ok(()),
-    }
 }
 
 /// The history of activations.

@@ -197,6 +197,9 @@ pub struct Consent {
     /// Show the plan and stop
     #[arg(long)]
     pub dry_run: bool,
+    /// Try layers again that turned out bad
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `pkg repo`

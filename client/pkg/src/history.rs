@@ -2,6 +2,7 @@
 
 use crate::activate::{self, Reason};
 use crate::active::{active_generation, generation, mount_generation};
+use crate::policy::{self, BadLayers};
 use crate::repositories;
 use crate::target::Target;
 use plyos_blockstore::UsedMap;
@@ -84,12 +85,14 @@ pub fn rollback(target: &Target, number: Option<u64>) -> Result<(), Failure> {
         );
         return Err(Failure::new(ExitCode::Store, line));
     }
-    let to = mounted.generation;
+    let to = &mounted.generation;
     let command = match number {
         Some(number) => format!("pkg rollback {number}"),
         None => "pkg rollback".to_owned(),
     };
-    activate::roll_back(target, &mut writer, &to, &Reason { action: Action::Rollback, command })?;
+    policy::check_state(&writer, mounted.layers.iter().map(|layer| layer.index.descriptor()))?;
+    let reason = Reason { action: Action::Rollback, command, bad_layers: BadLayers::Refused };
+    activate::roll_back(target, &mut writer, to, &reason)?;
     if target.progress.json() {
         print_json(&json!({"generation": to.number, "from": present.number}));
     } else {

@@ -5,6 +5,7 @@ use crate::active::{self, active_generation};
 use crate::candidate::Candidate;
 use crate::catalogs::Offers;
 use crate::cli::Consent;
+use crate::policy::{self, BadLayers};
 use crate::pull::{self, Job};
 use crate::target::{ABIS, Target};
 use plyos_ids::{Kind, LayerId};
@@ -27,7 +28,7 @@ pub async fn install(target: &Target, names: &[String], consent: Consent) -> Res
     let offers = Offers::load(target, &writer)?;
     let installed = active::installed(target, &writer)?;
     let changes = resolve::install(&offers.facts, &installed, machine(), names).map_err(no_plan)?;
-    let reason = reason(Action::Install, "install", names);
+    let reason = reason(Action::Install, "install", names, consent);
     carry_out(target, &mut writer, &offers, &changes, consent, &reason).await
 }
 
@@ -37,7 +38,7 @@ pub async fn upgrade(target: &Target, names: &[String], consent: Consent) -> Res
     let offers = Offers::load(target, &writer)?;
     let installed = active::installed(target, &writer)?;
     let changes = resolve::upgrade(&offers.facts, &installed, machine(), names).map_err(no_plan)?;
-    let reason = reason(Action::Upgrade, "upgrade", names);
+    let reason = reason(Action::Upgrade, "upgrade", names, consent);
     carry_out(target, &mut writer, &offers, &changes, consent, &reason).await
 }
 
@@ -65,7 +66,7 @@ pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(),
         return Ok(());
     }
     let generation =
-        activate::activate(target, &mut writer, stays, &reason(Action::Remove, "remove", names))?;
+        activate::activate(target, &mut writer, stays, &reason(Action::Remove, "remove", names, consent))?;
     report(target, &generation, &[], Totals::default());
     Ok(())
 }
@@ -75,9 +76,10 @@ pub fn machine() -> Machine<'static> {
     Machine { arch: plyos_plan::machine_arch(std::env::consts::ARCH), abis: ABIS }
 }
 
-fn reason(action: Action, verb: &str, names: &[String]) -> Reason {
+fn reason(action: Action, verb: &str, names: &[String], consent: Consent) -> Reason {
+    let bad_layers = if consent.force { BadLayers::Forced } else { BadLayers::Refused };
     let command = std::iter::once("pkg").chain([verb]).chain(names.iter().map(String::as_str));
-    Reason { action, command: command.collect::<Vec<_>>().join(" ").chars().take(1000).collect() }
+    Reason { action, bad_layers, command: command.collect::<Vec<_>>().join(" ").chars().take(1000).collect() }
 }
 
 fn no_plan(error: NoPlan) -> Failure {
@@ -216,6 +218,7 @@ fn check_namespace(
             .or_fail(ExitCode::Store, format_args!("opening layer {id}"))?;
         opened.push(NamespaceLayer::new(index));
     }
+    policy::check_state(writer, opened.iter().map(|layer| layer.index.descriptor()))?;
     activate::check_conflicts(&Namespace::new(opened))
 }
 

@@ -11,6 +11,7 @@ mod content;
 mod export;
 mod history;
 mod install;
+mod policy;
 mod pull;
 mod repositories;
 mod show;
