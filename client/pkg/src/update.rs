@@ -277,6 +277,19 @@ fn put_metadata(
     Ok(dirty)
 }
 
+/// Another `pkg update` may have kept newer metadata since this one began: that must not be written over.
+fn unchanged(
+    writer: &Writer,
+    repository: &Repository,
+    before: &BTreeMap<String, Vec<u8>>,
+) -> Result<(), Failure> {
+    if held(writer, repository)? == *before {
+        return Ok(());
+    }
+    let line = format!("another pkg updated '{}' at the same time; run the command again", repository.name);
+    Err(Failure::new(ExitCode::Store, line))
+}
+
 /// Keeps metadata alone, after an update that failed half-way.
 fn keep_metadata(
     target: &Target,
@@ -288,6 +301,7 @@ fn keep_metadata(
         return Ok(());
     }
     let mut writer = target.writer()?;
+    unchanged(&writer, repository, held)?;
     put_metadata(&mut writer, repository, files, held)?;
     writer.commit(None).map_err(|error| target.fail(&error))
 }
@@ -301,6 +315,7 @@ fn keep(
     keyring: &[u8],
 ) -> Result<(), Failure> {
     let mut writer = target.writer()?;
+    unchanged(&writer, repository, held)?;
     let mut dirty = put_metadata(&mut writer, repository, &catalog.files, held)?;
     if record(&writer, RecordType::Keyring, &repository.key())?.as_deref() != Some(keyring) {
         put(&mut writer, RecordType::Keyring, repository.key(), keyring)?;
