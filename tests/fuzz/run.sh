@@ -8,13 +8,14 @@ work=$here/../../target/fuzz
 cargo +nightly --version >/dev/null 2>&1 || { echo "fuzz: needs a nightly toolchain beside the stable one" >&2; exit 1; }
 command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 if [ $# -gt 0 ]; then targets=("$@"); else mapfile -t targets < <(cd "$here/libfuzzer/fuzz_targets" && ls ./*.rs | sed 's#^\./##; s#\.rs$##'); fi
+cargo run --locked --quiet -p plyos-test-fuzz --example seeds -- "$work/seeds"
 failed=()
 for target in "${targets[@]}"; do
   corpus=$work/corpus/$target
   mkdir -p "$corpus" "$work/artifacts/$target"
   echo "==> $target: $seconds s"
   if ! cargo +nightly fuzz run --fuzz-dir "$here/libfuzzer" --target-dir "$work/build" --sanitizer none "$target" \
-    "$corpus" "$here/../golden/files" "$here/found" -- -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=20 \
+    "$corpus" "$work/seeds" -- -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=20 \
     -artifact_prefix="$work/artifacts/$target/" -print_final_stats=1; then
     failed+=("$target")
     mkdir -p "$here/found/$target"

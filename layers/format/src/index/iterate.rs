@@ -1,0 +1,194 @@
+//! Streaming over entries, children and chunks: one page is held at a time, and nothing is yielded after an error.
+
+use alloc::vec::Vec;
+
+use super::page::{ChunkWalk, EntryWalk};
+use super::{Chunk, Index, IndexError};
+use crate::entry::Entry;
+use crate::pages::PageSource;
+use crate::record::EntryType;
+use crate::stream::EntryError;
+
+/// Every entry of an index in order. See [`Index::entries`].
+#[derive(Debug)]
+pub struct Entries<'a, S> {
+    index: &'a Index<S>,
+    /// Pages begun.
+    next_page: usize,
+    walk: Option<EntryWalk>,
+}
+
+impl<'a, S: PageSource> Entries<'a, S> {
+    pub(super) const fn new(index: &'a Index<S>) -> Self {
+        Self { index, next_page: 0, walk: None }
+    }
+
+    fn step(&mut self) -> Result<Option<Entry>, IndexError> {
+        loop {
+            if let Some(walk) = &mut self.walk
+                && let Some(step) = walk.advance()?
+            {
+                return step.entry().map(Some);
+            }
+            if self.next_page == self.index.entry_run.len() {
+                return Ok(None);
+            }
+            self.walk = Some(self.index.entry_page(self.next_page)?);
+            self.next_page += 1;
+        }
+    }
+}
+
+impl<S: PageSource> Iterator for Entries<'_, S> {
+    type Item = Result<Entry, IndexError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let step = self.step();
+        if step.is_err() {
+            (self.walk, self.next_page) = (None, self.index.entry_run.len());
+        }
+        step.transpose()
+    }
+}
+
+/// The entries directly in a directory. See [`Index::children`].
+#[derive(Debug)]
+pub struct Children<'a, S> {
+    index: &'a Index<S>,
+    walk: Option<EntryWalk>,
+    /// What a child's path starts with: the directory's path and a `/`; empty for the root.
+    base: Vec<u8>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The directory has not been read.
+    New(u64),
+    /// Between children.
+    Within {
+        /// The next child, if it is below `end`.
+        next: u64,
+        end: u64,
+    },
+    Over,
+}
+
+impl<'a, S: PageSource> Children<'a, S> {
+    pub(super) const fn new(index: &'a Index<S>, ordinal: u64) -> Self {
+        Self { index, walk: None, base: Vec::new(), state: State::New(ordinal) }
+    }
+
+    fn step(&mut self) -> Result<Option<(u64, Entry)>, IndexError> {
+        if let State::New(ordinal) = self.state {
+            self.state = self.start(ordinal)?;
+        }
+        let State::Within { next, end } = self.state else { return Ok(None) };
+        if next >= end {
+            return Ok(None);
+        }
+        let walk = match self.walk.take() {
+            Some(walk) if next < walk.end_ordinal() => walk,
+            _ => self.index.walk_at(next)?,
+        };
+        let walk = self.walk.insert(walk);
+        let Some(step) = walk.seek(next)? else { return Err(self.index.no_entry(next)) };
+        let name = step.path.strip_prefix(self.base.as_slice()).unwrap_or_default();
+        if name.is_empty() || name.contains(&b'/') {
+            return Err(step.refuse(EntryError::Descendants));
+        }
+        let after = step.after_subtree();
+        if after > end {
+            return Err(step.refuse(EntryError::Descendants));
+        }
+        let child = (next, step.entry()?);
+        self.state = State::Within { next: after, end };
+        Ok(Some(child))
+    }
+
+    /// Reads the directory itself; the walk then stands before its first child.
+    fn start(&mut self, ordinal: u64) -> Result<State, IndexError> {
+        let walk = self.walk.insert(self.index.walk_at(ordinal)?);
+        let Some(step) = walk.seek(ordinal)? else { return Err(self.index.no_entry(ordinal)) };
+        if step.record.entry_type != EntryType::Directory {
+            return Ok(State::Over);
+        }
+        let end = step.after_subtree();
+        if end > self.index.entry_count() {
+            return Err(step.refuse(EntryError::Descendants));
+        }
+        self.base.extend_from_slice(step.path);
+        if !step.path.is_empty() {
+            self.base.push(b'/');
+        }
+        Ok(State::Within { next: ordinal + 1, end })
+    }
+}
+
+impl<S: PageSource> Iterator for Children<'_, S> {
+    type Item = Result<(u64, Entry), IndexError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let step = self.step();
+        if step.is_err() {
+            self.state = State::Over;
+        }
+        step.transpose()
+    }
+}
+
+/// Chunks of an index in order of the stream. See [`Index::chunks`].
+#[derive(Debug)]
+pub struct Chunks<'a, S> {
+    index: &'a Index<S>,
+    next_page: usize,
+    walk: Option<ChunkWalk>,
+}
+
+impl<'a, S: PageSource> Chunks<'a, S> {
+    /// From the start of page `page` of the chunk pages.
+    pub(super) const fn new(index: &'a Index<S>, page: usize) -> Self {
+        Self { index, next_page: page, walk: None }
+    }
+
+    /// Takes the chunks before `ordinal`, which stands in the first page.
+    pub(super) fn skip_to(&mut self, ordinal: u64) -> Result<(), IndexError> {
+        let mut walk = self.index.chunk_page(self.next_page)?;
+        while walk.next_ordinal() < ordinal && walk.advance()?.is_some() {}
+        self.walk = Some(walk);
+        self.next_page += 1;
+        Ok(())
+    }
+
+    /// The next chunk with its number and the stream offset at which it starts.
+    pub fn next_placed(&mut self) -> Option<Result<(u64, u64, Chunk), IndexError>> {
+        let step = self.step();
+        if step.is_err() {
+            (self.walk, self.next_page) = (None, self.index.chunk_run.len());
+        }
+        step.transpose()
+    }
+
+    fn step(&mut self) -> Result<Option<(u64, u64, Chunk)>, IndexError> {
+        loop {
+            if let Some(walk) = &mut self.walk
+                && let Some(step) = walk.advance()?
+            {
+                return Ok(Some((step.ordinal, step.start, step.chunk)));
+            }
+            if self.next_page == self.index.chunk_run.len() {
+                return Ok(None);
+            }
+            self.walk = Some(self.index.chunk_page(self.next_page)?);
+            self.next_page += 1;
+        }
+    }
+}
+
+impl<S: PageSource> Iterator for Chunks<'_, S> {
+    type Item = Result<Chunk, IndexError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_placed().map(|placed| placed.map(|(_, _, chunk)| chunk))
+    }
+}
