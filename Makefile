@@ -4,10 +4,11 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 ROUNDS ?= 3
+SOAK ?= 600
 PACKAGES := tests/setup/debian-packages.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench lint golden fuzz clean-demo toolchain
+.PHONY: help build demo test bench lint golden soak fuzz clean-demo toolchain
 
 help: ## this list
 	@echo "Plyos: whole systems as layers. Targets:"
@@ -24,7 +25,7 @@ demo: build ## the whole story on real input: publish, install, upgrade, roll ba
 	@tests/demo/demo.sh
 
 test: build ## all tests: unit, golden files, architecture, whole system with GNU tar, zstd and skopeo
-	@$(PACKAGES) zstd=zstd tar=tar skopeo=skopeo getfattr=attr
+	@$(PACKAGES) git=git zstd=zstd tar=tar skopeo=skopeo getfattr=attr
 	$(CARGO) test --workspace --locked --quiet
 
 bench: build ## figures beside tar, zstd and casync -> target/bench/performance.md (ROUNDS=3, PLYOS_CORPUS=DIR)
@@ -44,6 +45,9 @@ golden: toolchain ## writes the golden files again; look at the difference befor
 
 fuzz: toolchain ## coverage-guided fuzzing of every parser, a minute each (SECONDS_EACH=60); needs a nightly toolchain
 	tests/fuzz/run.sh
+
+soak: toolchain ## power cuts for as long as you give it (SOAK=600 seconds; PLYOS_CRASH_SEED repeats a run)
+	PLYOS_SOAK_SECONDS=$(SOAK) $(CARGO) test --locked --quiet -p plyos-storefile --test power_cut a_cut_anywhere
 
 clean-demo: ## forgets the demo's downloaded input (.cache/demo)
 	rm -rf .cache/demo

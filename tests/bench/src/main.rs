@@ -1,0 +1,49 @@
+//! True figures, side by side: what `plyos` and `pkg` take in time, memory and bytes, beside `tar`, `zstd` and `casync`
+//! doing the like with the same trees in the same run.
+//!
+//! Nothing is asserted: a figure is a fact of one machine and one day. The report, Markdown with the command and the
+//! machine, goes to `target/bench/performance.md` and to stdout. Every contender runs as a process of its own, from a
+//! state made anew and outside the measured time; the contenders of a table take turns, and medians are reported.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`settings`] | where the corpus and the programs are, how many rounds |
+//! | [`process`] | a process run to its end, with its time and memory |
+//! | [`contest`] | contenders taking turns, and their medians |
+//! | [`rivals`] | the command lines of `tar`, `zstd`, `casync` |
+//! | [`ours`] | a registry, a publisher and a target of Plyos |
+//! | [`figures`] | the tables: push, install, sizes, missing bytes |
+//! | [`report`] | Markdown |
+
+mod contest;
+mod figures;
+mod ours;
+mod process;
+mod report;
+mod rivals;
+mod settings;
+
+use anyhow::{Context, Result};
+use report::Report;
+use settings::Settings;
+
+fn main() -> Result<()> {
+    let settings = Settings::from_environment()?;
+    let folder = settings.output.parent().context("the report's path has no folder")?;
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    // Beside the report, so on a disk: a system's temporary folder may be memory.
+    let work = tempfile::Builder::new()
+        .prefix("work.")
+        .tempdir_in(folder)
+        .context("making a folder for the runs")?;
+    let mut report = Report::new(&settings)?;
+    for section in figures::SECTIONS {
+        report.add(section(&settings, work.path())?);
+    }
+    let text = report.markdown();
+    std::fs::write(&settings.output, &text)
+        .with_context(|| format!("writing the report to {}", settings.output.display()))?;
+    println!("{text}");
+    eprintln!("bench: written to {}", settings.output.display());
+    Ok(())
+}
