@@ -7,7 +7,11 @@ seconds=${SECONDS_EACH:-60}
 work=$here/../../target/fuzz
 cargo +nightly --version >/dev/null 2>&1 || { echo "fuzz: needs a nightly toolchain beside the stable one" >&2; exit 1; }
 command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-if [ $# -gt 0 ]; then targets=("$@"); else mapfile -t targets < <(cd "$here/libfuzzer/fuzz_targets" && ls ./*.rs | sed 's#^\./##; s#\.rs$##'); fi
+if [ $# -gt 0 ]; then
+  targets=("$@")
+else
+  mapfile -t targets < <(find "$here/libfuzzer/fuzz_targets" -name '*.rs' -printf '%f\n' | sed 's#\.rs$##' | sort)
+fi
 cargo run --locked --quiet -p plyos-test-fuzz --example seeds -- "$work/seeds"
 failed=()
 for target in "${targets[@]}"; do
