@@ -10,7 +10,8 @@ use core::fmt;
 use plyos_ids::{GenerationId, ObjectHash};
 use plyos_slots::Slots;
 
-use crate::layout::{MAX_MAP_LEN, MAX_RECORD_LEN, SUPERBLOCK_OFFSETS};
+use crate::format::usual_reserve;
+use crate::layout::{MAX_MAP_LEN, MAX_RECORD_LEN, SUPERBLOCK_OFFSETS, UNIT};
 use crate::{
     BlockDevice, CopyDefect, Directory, Extent, FreeSpace, LayerEntry, LayerState, OpenError, RecordEntry,
     RecordType, StoreCopy, StoreView, Superblock, Transaction, UsedMap, general_area, open, reserve_area,
@@ -72,6 +73,15 @@ pub enum CommitError<E> {
     BadSlots,
     /// More layers or records than a directory may have, or a record or map that is empty or too long.
     Limits,
+    /// A store never shrinks, and is never longer than what it lies on.
+    Size {
+        /// Units that were asked for.
+        asked: u64,
+        /// Units of the store.
+        now: u64,
+        /// Whole units of the device.
+        device: u64,
+    },
     /// No gap is large enough.
     Full {
         /// Bytes that were needed together.
@@ -110,6 +120,12 @@ impl<E: fmt::Display> fmt::Display for CommitError<E> {
             Self::Limits => {
                 f.write_str("more layers or records, or a longer one, than a store may hold; remove some")
             }
+            Self::Size { asked, now, device } => {
+                write!(
+                    f,
+                    "a store of {now} units on {device} cannot have {asked}: it never shrinks, nor goes beyond its device"
+                )
+            }
             Self::Full { needed, free } => {
                 write!(
                     f,
@@ -135,6 +151,15 @@ pub fn commit<D: BlockDevice>(
     if transaction.is_empty() {
         return Ok(view);
     }
+    let (unit_count, reserve_units) = next_size(&view.chosen.superblock, transaction, device.len())?;
+    // A copy that was torn may lack only a few sectors, and the flip may be torn too: together they could make a superblock
+    // of the commit that was cut, whose data is written over below. So its first sector goes first; the flush of step 3
+    // comes before the flip.
+    let number = 1 - view.chosen.number.min(1);
+    let offset = SUPERBLOCK_OFFSETS.get(number).copied().unwrap_or_default();
+    if view.other.is_err() {
+        device.write_at(offset, &[0; 512]).map_err(CommitError::Append)?;
+    }
     // 2. Write everything new where neither copy reaches.
     let mut batch = Batch::new(device, &view, plan);
     let directory = next_directory(&view.chosen.directory, transaction, &mut batch)?;
@@ -154,6 +179,8 @@ pub fn commit<D: BlockDevice>(
     let old = &view.chosen.superblock;
     let superblock = Superblock {
         sequence: old.sequence.checked_add(1).ok_or(CommitError::Limits)?,
+        unit_count,
+        reserve_units,
         next_generation: [transaction.next_generation, slots.a.number + 1, slots.b.number + 1]
             .into_iter()
             .fold(old.next_generation, u64::max),
@@ -165,8 +192,6 @@ pub fn commit<D: BlockDevice>(
         directory_hash,
         ..*old
     };
-    let number = 1 - view.chosen.number.min(1);
-    let offset = SUPERBLOCK_OFFSETS.get(number).copied().unwrap_or_default();
     device.write_at(offset, &superblock.emit()).map_err(CommitError::Flip)?;
     // 5. Flush: when this returns, the change has happened.
     device.flush().map_err(CommitError::Flip)?;
@@ -198,6 +223,27 @@ fn check<E>(view: &StoreView, transaction: &Transaction, expect: Expect) -> Resu
         return Err(CommitError::BadSlots);
     }
     Ok(change.new)
+}
+
+/// Units of the store and of its reserve after the transaction.
+///
+/// The reserve may hold no chunk, for who commits under the commit lock alone looks for none there. So it may begin
+/// later than before, over what is new or was reserve, and never earlier: the general area keeps every unit.
+fn next_size<E>(
+    old: &Superblock,
+    transaction: &Transaction,
+    device: u64,
+) -> Result<(u64, u64), CommitError<E>> {
+    let (asked, now, device) = (transaction.unit_count, old.unit_count, device / UNIT);
+    if asked == 0 {
+        return Ok((now, old.reserve_units));
+    }
+    if asked < now || asked > device {
+        return Err(CommitError::Size { asked, now, device });
+    }
+    let reserve =
+        usual_reserve(asked).max(old.reserve_units).min(old.reserve_units.saturating_add(asked - now));
+    Ok((asked, reserve))
 }
 
 /// The directory after the transaction. Its records and maps are written on the way.

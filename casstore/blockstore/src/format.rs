@@ -17,6 +17,11 @@ pub struct FormatOptions {
     pub boots: bool,
 }
 
+/// Units that a store of `unit_count` units keeps in reserve: one percent.
+pub(crate) fn usual_reserve(unit_count: u64) -> u64 {
+    (unit_count / 100).max(MIN_RESERVE_UNITS)
+}
+
 /// Writes an empty store on a device that is long enough. What was there is lost: both superblock places are cleared
 /// first, so that no copy of a former store with a higher sequence is left.
 pub fn format<D: BlockDevice>(device: &D, options: &FormatOptions) -> Result<StoreView, D::Error> {
@@ -33,7 +38,7 @@ pub fn format<D: BlockDevice>(device: &D, options: &FormatOptions) -> Result<Sto
         sequence: 1,
         unit_count: options.unit_count,
         boots: options.boots,
-        reserve_units: (options.unit_count / 100).max(MIN_RESERVE_UNITS),
+        reserve_units: usual_reserve(options.unit_count),
         next_generation: 1,
         time_floor: 0,
         keyring_floor: 0,

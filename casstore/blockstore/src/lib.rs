@@ -12,6 +12,7 @@
 //! | [`History`], [`BadSets`], [`Floors`] | the records that the store's own life writes |
 //! | [`open`], [`StoreView`] | which of the two superblock copies counts |
 //! | [`UsedMap`], [`FreeSpace`] | allocation, derived from what both copies reach and never stored |
+//! | [`Holders`] | which layers hold which units together: what is shared, what would become free |
 //! | [`Transaction`], [`commit`] | append, flush, flip, flush |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ mod floors;
 mod format;
 mod free_space;
 mod history;
+mod holders;
 mod layer_map;
 pub mod layout;
 mod list;
@@ -47,6 +49,7 @@ pub use floors::{FloorEntry, Floors};
 pub use format::{FormatOptions, format};
 pub use free_space::{FreeSpace, general_area, reserve_area};
 pub use history::{Action, History, HistoryEntry};
+pub use holders::{Holders, Share};
 pub use layer_map::{LayerMap, MapError};
 pub use layout::LAYOUTS;
 pub use list::ListError;

@@ -56,6 +56,11 @@ pub struct Transaction {
     pub next_generation: u64,
     /// The version of the machine's state.
     pub state_version: Option<u32>,
+    /// Makes the store this many units long; 0 leaves it. Never fewer than it has, nor more than the device.
+    pub unit_count: u64,
+    /// Commits even when nothing changes, so that the other copy too becomes the newest state and reaches nothing that
+    /// was removed by the commit before.
+    pub renew: bool,
 }
 
 impl Transaction {

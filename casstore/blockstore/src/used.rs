@@ -64,6 +64,26 @@ impl UsedMap {
     /// What both copies of a view reach through their layers: indexes and the places of chunks. A map that does not
     /// verify reaches nothing, for nobody can read a chunk through it; its layer is named in the answer.
     pub fn content<D: BlockDevice>(device: &D, view: &StoreView) -> Result<(Self, Vec<LayerId>), D::Error> {
+        Self::content_or(device, view, Err)
+    }
+
+    /// The same for who repairs: a map that the device cannot read is damaged too, and reaches nothing. Only who knows that
+    /// the device will not read it again may ask for this: what the map reaches can be written over.
+    pub fn readable_content<D: BlockDevice>(device: &D, view: &StoreView) -> (Self, Vec<LayerId>) {
+        let found: Result<_, core::convert::Infallible> =
+            Self::content_or(device, view, |_: D::Error| Ok(()));
+        match found {
+            Ok(found) => found,
+            Err(never) => match never {},
+        }
+    }
+
+    /// `unreadable` decides about a map that the device cannot read.
+    fn content_or<D: BlockDevice, E>(
+        device: &D,
+        view: &StoreView,
+        unreadable: impl Fn(D::Error) -> Result<(), E>,
+    ) -> Result<(Self, Vec<LayerId>), E> {
         let mut used = Self::default();
         let mut damaged = Vec::new();
         let mut seen = BTreeSet::new();
@@ -79,8 +99,12 @@ impl UsedMap {
                             used.insert(extent);
                         });
                     }
-                    Err(ReadError::Io(error)) => return Err(error),
-                    Err(_) => damaged.push(entry.id),
+                    Err(error) => {
+                        if let ReadError::Io(error) = error {
+                            unreadable(error)?;
+                        }
+                        damaged.push(entry.id);
+                    }
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Appending: stored chunks are gathered into runs that begin on a fresh unit and are written in one piece.
 
+use plyos_blockstore::layout::UNIT;
 use plyos_blockstore::{Extent, FreeSpace, UsedMap};
 
 use crate::StoreDevice;
@@ -67,10 +68,59 @@ impl Appender {
         Ok(())
     }
 
+    /// Appending, tried out: what would find no room.
+    pub fn trial(&self) -> Trial {
+        let mut free = self.free.clone();
+        free.seal();
+        Trial { free, run: 0, missing: 0 }
+    }
+
     fn take(&mut self, len: u64) -> Result<u64, AppendError> {
         let found = self.free.take(len, 1);
         let offset = found.ok_or_else(|| AppendError::Full { needed: len, free: self.free.free_bytes() })?;
         self.appended.insert(Extent { offset, len });
         Ok(offset)
+    }
+}
+
+/// Gives out the same space as an [`Appender`] and writes nothing.
+pub(crate) struct Trial {
+    free: FreeSpace,
+    run: u64,
+    missing: u64,
+}
+
+impl Trial {
+    /// A stored chunk behind the one before.
+    pub fn chunk(&mut self, len: u64) {
+        if self.run + len > RUN as u64 {
+            self.seal();
+        }
+        self.run += len;
+        self.take(len);
+    }
+
+    /// Something on units of its own.
+    pub fn whole(&mut self, len: u64) {
+        self.seal();
+        self.take(len);
+        self.seal();
+    }
+
+    fn seal(&mut self) {
+        self.free.seal();
+        self.run = 0;
+        self.missing = self.missing.next_multiple_of(UNIT);
+    }
+
+    /// Bytes that found no room, in whole units: as long an empty run behind the store would have held them.
+    pub fn missing(&self) -> u64 {
+        self.missing.next_multiple_of(UNIT)
+    }
+
+    fn take(&mut self, len: u64) {
+        if self.free.take(len, 1).is_none() {
+            self.missing += len;
+        }
     }
 }

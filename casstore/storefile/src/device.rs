@@ -20,12 +20,12 @@ pub enum Access {
     Write,
 }
 
-/// A file or block device. Its length is taken once, when it is opened.
+/// A file or block device. Its length is looked up each time, for somebody else may make the store grow.
 #[derive(Debug)]
 pub struct FileDevice {
     file: File,
     path: PathBuf,
-    len: u64,
+    is_block: bool,
 }
 
 impl FileDevice {
@@ -38,17 +38,21 @@ impl FileDevice {
     }
 
     /// Wraps an open file or block device.
-    pub(crate) fn new(mut file: File, path: &Path) -> Result<Self> {
+    pub(crate) fn new(file: File, path: &Path) -> Result<Self> {
         let about = file.metadata().map_err(StoreError::io("looking at", path))?;
-        let len = if about.file_type().is_block_device() {
-            file.seek(SeekFrom::End(0)).map_err(StoreError::io("taking the size of", path))?
-        } else if about.is_file() {
-            about.len()
-        } else {
+        let is_block = about.file_type().is_block_device();
+        if !is_block && !about.is_file() {
             let why = String::from("it is neither a file nor a block device");
             return Err(StoreError::NotOpened { path: path.into(), why });
-        };
-        Ok(Self { file, path: path.into(), len })
+        }
+        let device = Self { file, path: path.into(), is_block };
+        device.measure().map_err(StoreError::io("taking the size of", path))?;
+        Ok(device)
+    }
+
+    fn measure(&self) -> io::Result<u64> {
+        // Reading and writing name their offsets, so nothing depends on where the file stands.
+        if self.is_block { (&self.file).seek(SeekFrom::End(0)) } else { Ok(self.file.metadata()?.len()) }
     }
 
     /// Where it is.
@@ -76,7 +80,8 @@ impl BlockDevice for FileDevice {
     type Error = io::Error;
 
     fn len(&self) -> u64 {
-        self.len
+        // What cannot be measured has nothing that could be read.
+        self.measure().unwrap_or(0)
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
@@ -84,8 +89,9 @@ impl BlockDevice for FileDevice {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        // A file must not grow: the store's length is fixed when it is made.
-        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.len) {
+        // A file must not grow by a write, but by `reach` alone.
+        let len = self.measure()?;
+        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > len) {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         self.file.write_all_at(bytes, offset)
@@ -111,5 +117,15 @@ impl StoreDevice for FileDevice {
 
     fn unlock(&self, byte: u64) -> io::Result<()> {
         Ok(self.set_lock(byte, libc::F_UNLCK as libc::c_int)?)
+    }
+
+    fn reach(&self, len: u64) -> io::Result<()> {
+        if len > self.measure()? {
+            if self.is_block {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+            self.file.set_len(len)?;
+        }
+        self.file.sync_all()
     }
 }

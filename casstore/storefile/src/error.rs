@@ -23,6 +23,18 @@ pub enum StoreError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The file system below the store is full, or its file may not become larger.
+    #[error(
+        "{doing} {path}: {source}; the store is as it was: make room on the file system that holds it and try again"
+    )]
+    NoSpace {
+        /// What was being done.
+        doing: &'static str,
+        /// The store.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
     /// There is something at the path where a store was to be made.
     #[error("cannot make a store at {path}: {what}; choose another path or remove it first")]
     Exists {
@@ -54,7 +66,7 @@ pub enum StoreError {
     },
     /// There is no room.
     #[error(
-        "the store {path} is full: {needed} bytes are needed together and {free} are free; remove something"
+        "the store {path} is full: {needed} bytes are needed together and {free} are free; clean it up or make it larger"
     )]
     Full {
         /// The store.
@@ -104,7 +116,16 @@ impl StoreError {
     /// For `map_err`: the operating system refused.
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { doing, path, source }
+        move |source| Self::of_io(doing, path, source)
+    }
+
+    fn of_io(doing: &'static str, path: PathBuf, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::NoSpace { doing, path, source }
+            }
+            _ => Self::Io { doing, path, source },
+        }
     }
 
     pub(crate) fn opening(path: impl Into<PathBuf>, error: OpenError<io::Error>) -> Self {
@@ -128,7 +149,7 @@ impl StoreError {
         match error {
             CommitError::Open(error) => Self::opening(path, error),
             CommitError::Append(source) => {
-                Self::Io { doing: "writing new data (nothing has changed) to", path, source }
+                Self::of_io("writing new data (nothing has changed) to", path, source)
             }
             CommitError::Flip(source) => {
                 Self::Io { doing: "writing the superblock (look before trying again) of", path, source }
@@ -136,9 +157,10 @@ impl StoreError {
             CommitError::Unreadable | CommitError::ReadOnly(_) => Self::ReadOnly { path, why },
             CommitError::ActiveChanged(active) => Self::Changed { path, why, active },
             CommitError::SlotsChanged => Self::Changed { path, why, active: None },
-            CommitError::MissingGeneration(_) | CommitError::BadSlots | CommitError::Limits => {
-                Self::Invalid { path, what: why }
-            }
+            CommitError::MissingGeneration(_)
+            | CommitError::BadSlots
+            | CommitError::Limits
+            | CommitError::Size { .. } => Self::Invalid { path, what: why },
             CommitError::Full { needed, free } => Self::Full { path, needed, free },
         }
     }

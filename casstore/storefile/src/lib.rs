@@ -13,6 +13,7 @@
 //! | [`SlotWriter`] | promotions and their records, beside a download |
 //! | [`Lease`] | a mount keeps its generation from clean-up as long as it lives |
 //! | [`StoreDevice`], [`FileDevice`] | what a store lies on, with its locks |
+//! | [`Defect`], [`ChunkCheck`] | whether everything is still what it was |
 //! | [`RecordingDevice`] | a device in memory that remembers writes and flushes, for crash tests |
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,7 @@ mod record;
 mod recording;
 mod slot_writer;
 mod store;
+mod verify;
 mod writer;
 
 pub use create::CreateOptions;
@@ -43,4 +45,5 @@ pub use plyos_blockstore::{
 pub use recording::{Operation, RecordingDevice};
 pub use slot_writer::SlotWriter;
 pub use store::Store;
+pub use verify::{ChunkCheck, Defect};
 pub use writer::{LayerUpdate, Writer};

@@ -38,6 +38,11 @@ pub trait StoreDevice: BlockDevice<Error = io::Error> {
 
     /// Unlocks it.
     fn unlock(&self, byte: u64) -> io::Result<()>;
+
+    /// Makes the device at least `len` bytes long, for good when it returns. By default it must be already.
+    fn reach(&self, len: u64) -> io::Result<()> {
+        if len <= self.len() { Ok(()) } else { Err(io::ErrorKind::FileTooLarge.into()) }
+    }
 }
 
 /// The byte of the lease on a generation; `None` for a number beyond any that a store gives.

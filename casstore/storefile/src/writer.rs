@@ -4,10 +4,11 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use plyos_blockstore::layout::{MAX_CHUNK_LEN, MAX_INDEX_LEN, MAX_STORED_LEN};
+use plyos_blockstore::layout::{MAX_CHUNK_LEN, MAX_INDEX_LEN, MAX_STORED_LEN, UNIT};
 use plyos_blockstore::{
     CommitError, CommitPlan, Expect, Extent, FreeSpace, LayerChange, LayerMap, MetadataArea, Place,
     RecordType, SlotsChange, StoreView, Transaction, UsedMap, commit, general_area, read_extent,
+    reserve_area,
 };
 use plyos_ids::{Codec, GenerationId, LayerId, ManifestDigest};
 use plyos_slots::Slots;
@@ -46,6 +47,16 @@ pub struct Writer<D = FileDevice> {
     retired: Vec<u64>,
     /// A flush or flip failed.
     failed: bool,
+    maps: UnreadableMaps,
+}
+
+/// What a writer does about a map that the device cannot read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UnreadableMaps {
+    /// Writes nothing: what the map reaches is not known, and the device may read it the next time.
+    Refuse,
+    /// Takes the map for damaged: it reaches nothing.
+    ReachNothing,
 }
 
 impl<D> Deref for Writer<D> {
@@ -62,12 +73,27 @@ impl Store {
         let path = path.as_ref();
         Writer::on_device(FileDevice::open(path, Access::Write)?, path, wait)
     }
+
+    /// Opens a store for repairing it: a map that the device cannot read is taken for damaged, where
+    /// [`Store::writer`] would write nothing.
+    pub fn repairer(path: impl AsRef<Path>, wait: Duration) -> Result<Writer> {
+        let path = path.as_ref();
+        Writer::repairer_on_device(FileDevice::open(path, Access::Write)?, path, wait)
+    }
 }
 
 impl<D: StoreDevice> Writer<D> {
     /// Opens the store on a device for writing; `name` stands for it in messages.
     pub fn on_device(device: D, name: impl Into<PathBuf>, wait: Duration) -> Result<Self> {
-        let path = name.into();
+        Self::with_maps(device, name.into(), wait, UnreadableMaps::Refuse)
+    }
+
+    /// [`Store::repairer`] for the store on a device.
+    pub fn repairer_on_device(device: D, name: impl Into<PathBuf>, wait: Duration) -> Result<Self> {
+        Self::with_maps(device, name.into(), wait, UnreadableMaps::ReachNothing)
+    }
+
+    fn with_maps(device: D, path: PathBuf, wait: Duration, maps: UnreadableMaps) -> Result<Self> {
         lock(&device, &path, (WRITER_BYTE, "the writer lock"), LockMode::Exclusive, wait)?;
         let store = Store::on_device(device, path)?;
         let mut writer = Self {
@@ -77,6 +103,7 @@ impl<D: StoreDevice> Writer<D> {
             transaction: Transaction::default(),
             retired: Vec::new(),
             failed: false,
+            maps,
         };
         writer.reclaim()?;
         Ok(writer)
@@ -242,6 +269,41 @@ impl<D: StoreDevice> Writer<D> {
         }
     }
 
+    /// Commits the same state once more, so that the older copy lets go of what the commit before removed, and looks
+    /// what is free. After this the room is there to be used. Nothing may be pending.
+    pub fn settle(&mut self) -> Result<()> {
+        if !self.transaction.is_empty() {
+            return Err(self.invalid(String::from("settling with changes that are not committed")));
+        }
+        self.transaction.renew = true;
+        let done = self.commit(None);
+        self.transaction.renew = false;
+        done?;
+        self.reclaim()
+    }
+
+    /// Makes the store at least `len` bytes long, rounded down to whole units, and its file with it; a block device must
+    /// be that long already. Both superblock copies say so when this returns; a cut leaves the old size or the new one.
+    /// Nothing may be pending.
+    pub fn grow(&mut self, len: u64) -> Result<()> {
+        if !self.transaction.is_empty() {
+            return Err(self.invalid(String::from("growing with changes that are not committed")));
+        }
+        let unit_count = len / UNIT;
+        if unit_count < self.superblock().unit_count {
+            let what =
+                format!("{len} bytes where it has {}: a store never shrinks", self.superblock().store_len());
+            return Err(self.invalid(what));
+        }
+        // The file first: a superblock must not speak of bytes that are not there.
+        self.store.device.reach(unit_count * UNIT).map_err(StoreError::io("enlarging", &self.store.path))?;
+        self.transaction.unit_count = unit_count;
+        let done = self.commit(None);
+        self.transaction.unit_count = 0;
+        done?;
+        self.settle()
+    }
+
     /// Forgets everything put and set since the last commit. Chunks that were appended stay where they are until the
     /// writer ends.
     pub fn discard(&mut self) {
@@ -254,21 +316,43 @@ impl<D: StoreDevice> Writer<D> {
         self.appender.free.free_bytes()
     }
 
+    /// How many of these bytes would find no room: chunks packed in batches as [`Writer::append_chunk`] does it, then
+    /// what lies in one piece on units of its own (indexes, maps). 0: all of it fits.
+    pub fn missing_room(
+        &self,
+        chunks: impl IntoIterator<Item = u64>,
+        whole: impl IntoIterator<Item = u64>,
+    ) -> u64 {
+        let mut trial = self.appender.trial();
+        chunks.into_iter().for_each(|len| trial.chunk(len));
+        whole.into_iter().for_each(|len| trial.whole(len));
+        trial.missing()
+    }
+
     /// Looks again what is in use, so that what two commits ago was removed can be used now. Reads every map. What this
     /// writer shows stays the same: slots are compared with those that it showed.
     pub fn reclaim(&mut self) -> Result<()> {
         let Store { device, path, view } = &self.store;
         self.appender.write_out(&**device).map_err(StoreError::io("writing to", path))?;
         let newest = look(&**device, path)?;
-        let content = UsedMap::content(&**device, &newest);
-        (self.content, _) = content.map_err(StoreError::io("reading the maps of", path))?;
+        (self.content, _) = match self.maps {
+            UnreadableMaps::Refuse => UsedMap::content(&**device, &newest)
+                .map_err(StoreError::io("reading the maps (run `pkg repair`) of", path))?,
+            UnreadableMaps::ReachNothing => UsedMap::readable_content(&**device, &newest),
+        };
         let metadata = [UsedMap::metadata(&newest), UsedMap::metadata(view)];
         self.find_free(&metadata);
         Ok(())
     }
 
     fn find_free(&mut self, metadata: &[UsedMap]) {
-        let mut used = vec![&self.content, &self.appender.appended];
+        // A store that has just grown: as long as the older copy says where its shorter reserve is, no chunk goes there.
+        let mut reserves = UsedMap::default();
+        for copy in self.store.view.copies() {
+            let area = reserve_area(&copy.superblock);
+            reserves.insert(Extent { offset: area.start * UNIT, len: (area.end - area.start) * UNIT });
+        }
+        let mut used = vec![&self.content, &self.appender.appended, &reserves];
         used.extend(metadata);
         self.appender.free = FreeSpace::new(general_area(self.superblock()), &used);
     }
@@ -306,9 +390,9 @@ impl<D: StoreDevice> Writer<D> {
         else {
             return Ok(None);
         };
+        // One that cannot be read is damaged like one that differs: it is written again elsewhere.
         let held = read_extent(&*self.store.device, extent);
-        let held = held.map_err(StoreError::io("reading an index of", &self.store.path))?;
-        Ok((held == index).then_some(extent))
+        Ok(held.is_ok_and(|held| held == index).then_some(extent))
     }
 
     fn invalid(&self, what: String) -> StoreError {

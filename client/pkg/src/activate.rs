@@ -1,6 +1,5 @@
 //! From layers to the active generation: conflicts, the manifest, history, slots, one commit.
 
-use crate::active::active_generation;
 use crate::policy::{self, BadLayers};
 use crate::target::{ONLY, Target, record};
 use plyos_ids::{GenerationId, Mount};
@@ -68,11 +67,10 @@ pub fn activate(
     layers: Vec<GenerationLayer>,
     reason: &Reason,
 ) -> Result<Generation, Failure> {
-    let before = active_generation(writer)?;
     let now = target.now(writer);
     let parts = GenerationParts {
         number: writer.take_generation_number(),
-        parent: before.as_ref().map_or(0, |generation| generation.number),
+        parent: writer.slots().active().map_or(0, |slot| slot.number),
         created_at: now,
         state_version: writer.superblock().state_version,
         tries: 0,
@@ -88,7 +86,7 @@ pub fn activate(
     writer.put_record(RecordType::Generation, id.as_bytes(), &bytes).map_err(|error| target.fail(&error))?;
     let candidate =
         Candidate { number: generation.number, generation: id, layer_set: generation.layer_set() };
-    flip(target, writer, before.as_ref(), candidate, Event::Activate(candidate), reason, now)?;
+    flip(target, writer, candidate, Event::Activate(candidate), reason, now)?;
     Ok(generation)
 }
 
@@ -99,26 +97,26 @@ pub fn roll_back(
     to: &Generation,
     reason: &Reason,
 ) -> Result<(), Failure> {
-    let before = active_generation(writer)?;
     let now = target.now(writer);
     let candidate = Candidate { number: to.number, generation: to.id(), layer_set: to.layer_set() };
-    flip(target, writer, before.as_ref(), candidate, Event::Rollback(candidate), reason, now)
+    flip(target, writer, candidate, Event::Rollback(candidate), reason, now)
 }
 
 fn flip(
     target: &Target,
     writer: &mut Writer,
-    before: Option<&Generation>,
     candidate: Candidate,
     event: Event,
     reason: &Reason,
     now: u64,
 ) -> Result<(), Failure> {
+    // From the slot, not from its generation: one whose record is lost can be left.
+    let before = writer.slots().active().copied();
     let slots = writer.slots().apply(event, now).or_fail(ExitCode::Store, "switching the generation")?;
     let mut history = history(writer)?;
     history.push(HistoryEntry {
         number: candidate.number,
-        from: before.map_or(0, |generation| generation.number),
+        from: before.map_or(0, |slot| slot.number),
         at: now,
         generation: candidate.generation,
         action: reason.action,
@@ -126,7 +124,7 @@ fn flip(
     });
     writer.put_record(RecordType::History, &ONLY, &history.emit()).map_err(|error| target.fail(&error))?;
     writer.set_slots(slots);
-    let expected: Option<GenerationId> = before.map(Generation::id);
+    let expected: Option<GenerationId> = before.map(|slot| slot.generation);
     writer.commit(expected).map_err(|error| target.fail(&error))
 }
 

@@ -81,7 +81,7 @@ impl Candidate {
         let source = Source::Catalog(remote);
         let stored = manifest.stored_index(&source).await?;
         let index = reader::decode_index(&manifest.index, &stored, &manifest.layer)
-            .or_fail(ExitCode::Signature, &doing)?;
+            .or_fail(ExitCode::Signature, format_args!("{doing}: reading its index"))?;
         let moved = manifest_bytes.len() as u64 + manifest.index.stored;
         let candidate = Self {
             offer: number,
@@ -122,6 +122,6 @@ impl Candidate {
         let stored = self.manifest.stored_table(&self.source).await?;
         self.moved += self.manifest.table.stored;
         reader::decode_table(&self.manifest.table, &stored, &self.manifest.layer, chunks)
-            .or_fail(ExitCode::Signature, format_args!("{} is refused", self.what))
+            .or_fail(ExitCode::Signature, format_args!("{} is refused: reading its frame table", self.what))
     }
 }

@@ -12,12 +12,14 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 
-use plyos_ids::LayerId;
+use plyos_ids::{GenerationId, LayerId};
 
 /// The active namespace with the places of its chunks. Holds a lease, so that no clean-up takes it away meanwhile.
 pub struct View {
     /// Number of the generation.
     pub number: u64,
+    /// Its identity: a number says something within one store only.
+    pub id: GenerationId,
     /// The merged tree.
     pub namespace: Namespace<StoredPages>,
     /// Places of chunks, by layer.
@@ -43,7 +45,14 @@ impl View {
         let stored = layers.iter().map(|layer| (layer.record.id, Rc::clone(&layer.stored))).collect();
         let namespace =
             Namespace::new(layers.into_iter().map(|layer| NamespaceLayer::new(layer.index)).collect());
-        Ok(Self { number: generation.number, namespace, stored, store: Rc::new(store), _lease: lease })
+        Ok(Self {
+            number: generation.number,
+            id: generation.id(),
+            namespace,
+            stored,
+            store: Rc::new(store),
+            _lease: lease,
+        })
     }
 
     /// A reader of one layer's stream.

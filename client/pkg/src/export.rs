@@ -1,7 +1,8 @@
 //! `pkg export`: the active namespace as a plain tree, behind a link that is replaced atomically.
 //!
 //! The tree is written to `DIR/gen-N.part`, renamed to `DIR/gen-N` when it is complete, and only then `DIR/current` is
-//! renamed over, so that whoever reads `DIR/current/…` sees one whole generation or another.
+//! renamed over, so that whoever reads `DIR/current/…` sees one whole generation or another. `DIR/.gen-N.id` says which
+//! generation a tree is of, because another store has other generations under the same numbers.
 
 use crate::content::{Reader, View};
 use crate::target::Target;
@@ -13,6 +14,7 @@ use serde_json::json;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -20,9 +22,15 @@ use std::path::Path;
 pub fn run(target: &Target, dir: &Path) -> Result<(), Failure> {
     let view = View::open(target)?;
     std::fs::create_dir_all(dir).or_fail(ExitCode::Failure, format_args!("making {}", dir.display()))?;
+    let _lock = lock(dir)?;
     let name = format!("gen-{}", view.number);
-    let tree = dir.join(&name);
-    let written = if tree.exists() { None } else { Some(write_tree(&view, &tree)?) };
+    let (tree, id) = (dir.join(&name), dir.join(format!(".{name}.id")));
+    let written = if tree.exists() {
+        check_identity(&view, &tree, &id)?;
+        None
+    } else {
+        Some(write_tree(&view, &tree, &id)?)
+    };
     switch(dir, &name)?;
     if target.progress.json() {
         print_json(&json!({
@@ -52,7 +60,29 @@ pub fn run(target: &Target, dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_tree(view: &View, tree: &Path) -> Result<Exported, Failure> {
+/// One export at a time works in a folder: two would write and rename the same `.part`.
+fn lock(dir: &Path) -> Result<File, Failure> {
+    let doing = format!("locking {}", dir.display());
+    let folder = File::open(dir).or_fail(ExitCode::Failure, &doing)?;
+    folder.lock().or_fail(ExitCode::Failure, &doing)?;
+    Ok(folder)
+}
+
+/// Refuses a tree of another generation that has the same number.
+fn check_identity(view: &View, tree: &Path, id: &Path) -> Result<(), Failure> {
+    let known = std::fs::read_to_string(id).unwrap_or_default();
+    if known.trim_end() == view.id.to_string() {
+        return Ok(());
+    }
+    let line = format!(
+        "{} was not exported from this store's generation {}; remove it, or export to another folder",
+        tree.display(),
+        view.number
+    );
+    Err(Failure::new(ExitCode::Store, line))
+}
+
+fn write_tree(view: &View, tree: &Path, id: &Path) -> Result<Exported, Failure> {
     let part = tree.with_extension("part");
     if part.exists() {
         // Left by an export that was interrupted.
@@ -75,6 +105,8 @@ fn write_tree(view: &View, tree: &Path) -> Result<Exported, Failure> {
     let options = ExportOptions { owners: Owners::Keep };
     let done = export(entries, &mut content, &part, &options)
         .or_fail(ExitCode::Store, format_args!("exporting to {}", part.display()))?;
+    std::fs::write(id, format!("{}\n", view.id))
+        .or_fail(ExitCode::Failure, format_args!("writing {}", id.display()))?;
     std::fs::rename(&part, tree).or_fail(ExitCode::Failure, format_args!("renaming {}", part.display()))?;
     Ok(done)
 }

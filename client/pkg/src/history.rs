@@ -1,7 +1,8 @@
 //! `pkg history`, `rollback` and `status`.
 
 use crate::activate::{self, Reason};
-use crate::active::{active_generation, generation, mount_generation};
+use crate::active::{generation, mount_generation};
+use crate::pins;
 use crate::policy::{self, BadLayers};
 use crate::repositories;
 use crate::target::Target;
@@ -9,8 +10,9 @@ use plyos_blockstore::UsedMap;
 use plyos_blockstore::layout::UNIT;
 use plyos_report::{ExitCode, Failure, OrFail, human, print_json};
 use plyos_slots::{Slot, SlotState};
-use plyos_storefile::{Action, Extent, RecordType, Store};
+use plyos_storefile::{Action, Extent, HistoryEntry, RecordType, Store};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// `pkg history`
 pub fn history(target: &Target) -> Result<(), Failure> {
@@ -19,12 +21,16 @@ pub fn history(target: &Target) -> Result<(), Failure> {
     let active = store.slots().active().map(|slot| slot.number);
     // The same generation may have been active more than once: the last time counts.
     let last = history.entries().rev().find(|entry| Some(entry.number) == active);
+    let pins = pins::list(&store);
+    let stored: BTreeSet<_> = store.records(RecordType::Generation).map(|entry| entry.key).collect();
+    let present = |entry: &HistoryEntry| stored.contains(entry.generation.as_bytes());
     if target.progress.json() {
         let rows: Vec<Value> = history
             .entries()
             .map(|entry| {
                 json!({"generation": entry.number, "from": entry.from, "at": entry.at, "action": entry.action.as_str(),
-                       "command": entry.command, "id": entry.generation.to_string(), "active": last == Some(entry)})
+                       "command": entry.command, "id": entry.generation.to_string(), "active": last == Some(entry),
+                       "pinned": pins.contains(&entry.generation), "present": present(entry)})
             })
             .collect();
         print_json(&json!(rows));
@@ -32,8 +38,13 @@ pub fn history(target: &Target) -> Result<(), Failure> {
     }
     for entry in history.entries() {
         let mark = if last == Some(entry) { "*" } else { " " };
+        let note = match (pins.contains(&entry.generation), present(entry)) {
+            (true, _) => "  (pinned)",
+            (false, true) => "",
+            (false, false) => "  (cleaned up)",
+        };
         println!(
-            "{mark} {:>4}  {}  {:<10} {}",
+            "{mark} {:>4}  {}  {:<10} {}{note}",
             entry.number,
             plyos_trust::time::print(entry.at),
             entry.action.as_str(),
@@ -46,7 +57,7 @@ pub fn history(target: &Target) -> Result<(), Failure> {
 /// `pkg rollback`
 pub fn rollback(target: &Target, number: Option<u64>) -> Result<(), Failure> {
     let mut writer = target.writer()?;
-    let present = active_generation(&writer)?.ok_or_else(|| {
+    let present = writer.slots().active().copied().ok_or_else(|| {
         Failure::new(ExitCode::NotFound, "nothing is active, so there is nothing to go back from")
     })?;
     let history = activate::history(&writer)?;

@@ -4,9 +4,11 @@ use crate::activate::{self, Reason};
 use crate::active::{self, active_generation};
 use crate::candidate::Candidate;
 use crate::catalogs::Offers;
+use crate::clean;
 use crate::cli::Consent;
 use crate::policy::{self, BadLayers};
 use crate::pull::{self, Job};
+use crate::room;
 use crate::target::{ABIS, Target};
 use plyos_ids::{Kind, LayerId};
 use plyos_layer_format::index::Index;
@@ -68,6 +70,7 @@ pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(),
     let generation =
         activate::activate(target, &mut writer, stays, &reason(Action::Remove, "remove", names, consent))?;
     report(target, &generation, &[], Totals::default());
+    clean::after_change(target, &mut writer);
     Ok(())
 }
 
@@ -161,24 +164,24 @@ async fn carry_out(
     check_namespace(target, writer, &jobs, &kept)?;
 
     let to_fetch: u64 = jobs.iter().map(Job::to_fetch).sum();
-    let to_store: u64 = jobs.iter().map(Job::to_store).sum();
     let lines: Vec<String> = rows.iter().map(line).collect();
     if !agree(target, consent, &lines, Some((to_fetch, rows.iter().map(|row| row.blob).sum())))? {
         return Ok(());
     }
-    let free = writer.free_bytes();
-    if to_store > free {
-        let line = format!(
-            "the store has {} free and {} are needed; make a larger one with `pkg init --size`",
-            human(free),
-            human(to_store)
-        );
-        return Err(Failure::new(ExitCode::Store, line));
-    }
+    let mut jobs = match room::missing(writer, &jobs) {
+        0 => jobs,
+        _ => room::make(target, writer, jobs, &mut known).await?,
+    };
+    let to_fetch: u64 = jobs.iter().map(Job::to_fetch).sum();
     let bar = target.progress.bytes("downloading", to_fetch);
-    for job in &mut jobs {
+    for (number, job) in jobs.iter_mut().enumerate() {
         bar.set_message(job.candidate.what.clone());
-        job.run(target, writer, &mut known, &|bytes| bar.inc(bytes)).await?;
+        let done = job.run(target, writer, &mut known, &|bytes| bar.inc(bytes)).await;
+        if done.is_err() && number > 0 {
+            // The layers before it are whole: a retry finds them.
+            writer.commit(None).map_err(|error| target.fail(&error))?;
+        }
+        done?;
     }
     bar.finish_and_clear();
     for (job, offer) in jobs.iter().filter_map(|job| Some((job, offers.all.get(job.candidate.offer)?))) {
@@ -193,6 +196,7 @@ async fn carry_out(
         full: rows.iter().map(|row| row.blob).sum(),
     };
     report(target, &generation, &rows, totals);
+    clean::after_change(target, writer);
     Ok(())
 }
 

@@ -6,17 +6,25 @@ mod activate;
 mod active;
 mod candidate;
 mod catalogs;
+mod clean;
 mod cli;
 mod content;
+mod du;
 mod export;
+mod grow;
 mod history;
 mod install;
+mod inventory;
+mod pins;
 mod policy;
 mod pull;
+mod repair;
 mod repositories;
+mod room;
 mod show;
 mod target;
 mod update;
+mod verify;
 mod view;
 
 use clap::Parser;
@@ -59,6 +67,16 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Status => history::status(&target),
         Command::Cat { path } => view::cat(&target, path),
         Command::Ls { long, path } => view::ls(&target, path, *long),
+        Command::Verify { layers, resume } => verify::verify(&target, layers, resume.as_deref()),
+        Command::Repair => block_on(repair::repair(&target)),
+        Command::Clean { keep, days, all, dry_run } => {
+            let options = clean::Options { keep: *keep, days: *days, all: *all, dry_run: *dry_run };
+            clean::run(&target, options)
+        }
+        Command::Pin { generation } => pins::pin(&target, *generation),
+        Command::Unpin { generation } => pins::unpin(&target, *generation),
+        Command::Du => du::run(&target),
+        Command::Grow { size } => grow::run(&target, *size),
         Command::Export { dir } => export::run(&target, dir),
     }
 }

@@ -7,20 +7,25 @@ use crate::candidate::Candidate;
 use crate::target::Target;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use plyos_blockstore::LayerMap;
 use plyos_ids::{ChunkId, Codec};
 use plyos_layer_build::reader;
 use plyos_layer_format::index::{Chunk, Index};
 use plyos_layer_format::pages::PageHashes;
 use plyos_plan::ranges::{self, Piece, Request};
 use plyos_report::{ExitCode, Failure, OrFail};
+use plyos_storefile::{INDEX_PAGE, Place, RecordType};
 use plyos_storefile::{LayerUpdate, Store, Writer};
-use plyos_storefile::{Place, RecordType};
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 /// Requests under way at a time.
 const PARALLEL: usize = 4;
 /// Bytes fetched after which a partial layer is committed.
 const COMMIT_EVERY: u64 = 64 << 20;
+/// Time after which it is committed all the same, so that a slow download that is killed loses little.
+const COMMIT_AFTER: Duration = Duration::from_secs(2);
 
 /// Where each chunk lies that the store has.
 pub type Known = HashMap<ChunkId, Place>;
@@ -54,6 +59,10 @@ pub struct Job {
     places: Vec<Option<Place>>,
     pieces: Vec<Piece>,
     requests: Vec<Request>,
+    /// Places in the store that damaged chunks keep until they are fetched again; none but in a repair.
+    damaged: Vec<Option<Place>>,
+    /// Chunks that were fetched and appended.
+    appended: u64,
 }
 
 impl Job {
@@ -85,7 +94,15 @@ impl Job {
             }
         }
         let requests = ranges::merge(&pieces);
-        Ok(Self { candidate, chunks, places, pieces, requests })
+        let damaged = Vec::new();
+        Ok(Self { candidate, chunks, places, pieces, requests, damaged, appended: 0 })
+    }
+
+    /// The same as a repair of a layer whose chunks lie at `held`: a chunk that is not fetched yet stays where it is, so
+    /// that the layer is as complete as before at each moment.
+    #[must_use]
+    pub fn over(self, held: Vec<Option<Place>>) -> Self {
+        Self { damaged: held, ..self }
     }
 
     /// Bytes that the ranges will bring.
@@ -93,9 +110,24 @@ impl Job {
         self.requests.iter().map(|request| request.length).sum()
     }
 
-    /// Bytes that the chunks to be fetched will take in the store.
-    pub fn to_store(&self) -> u64 {
-        self.pieces.iter().map(|piece| u64::from(piece.length)).sum()
+    /// Bytes in the store of each chunk to be fetched, in the order in which they will be appended.
+    pub fn chunk_lens(&self) -> impl Iterator<Item = u64> {
+        self.pieces.iter().map(|piece| u64::from(piece.length))
+    }
+
+    /// Bytes of what goes into the store beside the chunks: the index, and the maps with their manifest. While a long
+    /// download commits now and then, each superblock copy holds a map of its own.
+    pub fn other_lens(&self, store: &Store) -> Vec<u64> {
+        let index = self.candidate.index.len() as u64;
+        let map = LayerMap::new(self.candidate.manifest.layer, Vec::new(), Vec::new()).emitted_len()
+            + self.chunks.len() as u64 * Place::SIZE as u64
+            + index.div_ceil(INDEX_PAGE) * 32;
+        let mut lens = vec![self.candidate.manifest_bytes.len() as u64];
+        lens.extend([map; 3]);
+        if !store.layers().any(|entry| entry.id == self.candidate.manifest.layer) {
+            lens.push(index);
+        }
+        lens
     }
 
     /// Fetches, verifies and appends what is missing.
@@ -110,7 +142,8 @@ impl Job {
         // Also after a failure: what came is kept for the next try.
         self.fill(known);
         let complete = self.places.iter().all(Option::is_some);
-        if !complete && self.places.iter().any(Option::is_some) {
+        let worth = self.appended > 0 || self.damaged.is_empty();
+        if !complete && worth && self.places.iter().any(Option::is_some) {
             self.write(target, writer)?;
             writer.commit(None).map_err(|error| target.fail(&error))?;
         }
@@ -134,6 +167,8 @@ impl Job {
     ) -> Result<(), Failure> {
         let blob = self.candidate.manifest.blob;
         let source = self.candidate.source.clone();
+        let failed = Cell::new(false);
+        let failed = &failed;
         let work = std::mem::take(&mut self.requests).into_iter().map(|request| {
             let frames: Vec<(u64, u32, Chunk)> = self
                 .pieces
@@ -147,34 +182,51 @@ impl Job {
                 .collect();
             let (source, what) = (source.clone(), self.candidate.what.clone());
             async move {
+                if failed.get() {
+                    return Ok(None);
+                }
                 let bytes = source.range(&blob, request.offset, request.length).await?;
                 tokio::task::spawn_blocking(move || verify(&bytes, frames, &what))
                     .await
                     .or_fail(ExitCode::Failure, "verifying chunks")?
-                    .map(|frames| (request.length, frames))
+                    .map(|frames| Some((request.length, frames)))
             }
         });
         let mut arriving = futures_util::stream::iter(work).buffered(PARALLEL);
         let mut since_commit = 0;
+        let mut committed = Instant::now();
         let mut partial = Vec::new();
+        let mut first_failure = None;
         while let Some(arrived) = arriving.next().await {
-            let (length, frames) = arrived?;
+            let (length, frames) = match arrived {
+                Ok(Some(arrived)) => arrived,
+                Ok(None) => continue,
+                // Nothing more is asked for, but what is under way is awaited and kept.
+                Err(failure) => {
+                    failed.set(true);
+                    first_failure.get_or_insert(failure);
+                    continue;
+                }
+            };
             for (chunk, frame) in frames {
                 let place = writer.append_chunk(Codec::Zstd, &frame).map_err(|error| target.fail(&error))?;
                 known.insert(chunk.id, place);
+                self.appended += 1;
             }
             self.candidate.moved += length;
             since_commit += length;
             advance(length);
-            if since_commit >= COMMIT_EVERY {
+            if since_commit >= COMMIT_EVERY || committed.elapsed() >= COMMIT_AFTER {
                 since_commit = 0;
                 partial.clear();
                 partial.extend(self.chunks.iter().map(|chunk| known.get(&chunk.id).copied()));
+                keep_damaged(&mut partial, &self.damaged);
                 put(target, writer, &self.candidate, &partial)?;
                 writer.commit(None).map_err(|error| target.fail(&error))?;
+                committed = Instant::now();
             }
         }
-        Ok(())
+        first_failure.map_or(Ok(()), Err)
     }
 
     fn fill(&mut self, known: &Known) {
@@ -187,7 +239,9 @@ impl Job {
 
     /// Hands index, map and manifest to the writer; complete when every place is known.
     fn write(&self, target: &Target, writer: &mut Writer) -> Result<(), Failure> {
-        put(target, writer, &self.candidate, &self.places)?;
+        let mut places = self.places.clone();
+        keep_damaged(&mut places, &self.damaged);
+        put(target, writer, &self.candidate, &places)?;
         writer
             .put_record(
                 RecordType::Manifest,
@@ -195,6 +249,12 @@ impl Job {
                 &self.candidate.manifest_bytes,
             )
             .map_err(|error| target.fail(&error))
+    }
+}
+
+fn keep_damaged(places: &mut [Option<Place>], damaged: &[Option<Place>]) {
+    for (place, damaged) in places.iter_mut().zip(damaged) {
+        *place = place.or(*damaged);
     }
 }
 

@@ -45,6 +45,12 @@ impl Target {
         Store::writer(&self.path, WAIT).map_err(|error| self.fail(&error))
     }
 
+    /// Opens the store for repairing it.
+    pub fn repairer(&self) -> Result<Writer, Failure> {
+        self.need()?;
+        Store::repairer(&self.path, WAIT).map_err(|error| self.fail(&error))
+    }
+
     /// Makes a new store.
     pub fn create(&self, size: Option<u64>) -> Result<(), Failure> {
         if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {

@@ -43,8 +43,19 @@ pub async fn add(target: &Target, url: &str, root: &str, name: Option<&str>) -> 
     let repository =
         Repository { name: name.to_owned(), url: remote.url().to_owned(), channel: "stable".to_owned() };
     if let Some(known) = repositories::list(&writer)?.iter().find(|known| known.name == name) {
+        if known.url == repository.url
+            && !matches!(repositories::kept(&writer, known, tuf::ROOT), Ok(Some(_)))
+        {
+            put(&mut writer, RecordType::TufMetadata, known.role_key(tuf::ROOT), &trusted)?;
+            writer.commit(None).map_err(|error| target.fail(&error))?;
+            target.progress.step(&format!("'{name}' has its trusted root again. Next: pkg update"));
+            return Ok(());
+        }
         if known.url == repository.url {
             target.progress.step(&format!("'{name}' is known already; its trusted root stays as it is"));
+            if target.progress.json() {
+                print_json(&json!({"name": known.name, "url": known.url, "known": true}));
+            }
             return Ok(());
         }
         let line =
@@ -216,7 +227,12 @@ fn too_long_is_refused(error: TransferError) -> Failure {
 fn held(store: &Store, repository: &Repository) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
     let mut files = BTreeMap::new();
     for role in std::iter::once(tuf::ROOT).chain(repositories::roles()) {
-        if let Some(bytes) = repositories::kept(store, repository, role)? {
+        let kept = match repositories::kept(store, repository, role) {
+            // What is damaged is fetched again; only the root cannot be believed without the one before it.
+            Err(_) if role != tuf::ROOT => None,
+            kept => kept?,
+        };
+        if let Some(bytes) = kept {
             files.insert(role.to_owned(), bytes);
         }
     }
@@ -236,7 +252,7 @@ async fn fetch_keyring(
     let file = catalog.get(&name).ok_or_else(|| {
         Failure::new(ExitCode::Signature, format!("the catalog of '{}' names no keyring", repository.name))
     })?;
-    let held = record(store, RecordType::Keyring, &repository.key())?;
+    let held = record(store, RecordType::Keyring, &repository.key()).unwrap_or_default();
     if let Some(held) = held.as_ref().filter(|held| file.check(&name, held).is_ok()) {
         verify_keyring(held, catalog, repository)?;
         return Ok(held.clone());
@@ -317,7 +333,8 @@ fn keep(
     let mut writer = target.writer()?;
     unchanged(&writer, repository, held)?;
     let mut dirty = put_metadata(&mut writer, repository, &catalog.files, held)?;
-    if record(&writer, RecordType::Keyring, &repository.key())?.as_deref() != Some(keyring) {
+    if record(&writer, RecordType::Keyring, &repository.key()).unwrap_or_default().as_deref() != Some(keyring)
+    {
         put(&mut writer, RecordType::Keyring, repository.key(), keyring)?;
         dirty = true;
     }

@@ -10,48 +10,45 @@ use plyos_report::{ExitCode, Failure, OrFail, print_json};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Bytes of content read at a time.
 const PIECE: u64 = 256 << 10;
 
-/// The path of an argument as the namespace spells it.
-fn path_of(text: &str) -> Vec<u8> {
-    std::ffi::OsStr::new(text)
-        .as_bytes()
-        .split(|b| *b == b'/')
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(&b'/')
+/// The path of an argument as the namespace spells it. Names may be any bytes, so arguments are not texts.
+fn path_of(path: &Path) -> Vec<u8> {
+    let parts = path.as_os_str().as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(&b'/')
 }
 
 fn shown(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
 
-fn missing(path: &str) -> Failure {
+fn missing(path: &Path) -> Failure {
     Failure::new(
         ExitCode::NotFound,
-        format!("there is no {path} in the active namespace; `pkg ls` lists what is there"),
+        format!("there is no {} in the active namespace; `pkg ls` lists what is there", path.display()),
     )
 }
 
 /// Follows symbolic links to what a path leads to.
-fn resolve(view: &View, path: &str) -> Result<Found, Failure> {
+fn resolve(view: &View, path: &Path) -> Result<Found, Failure> {
     view.namespace
         .resolve(&path_of(path))
-        .or_fail(ExitCode::Store, format_args!("looking up {path}"))?
+        .or_fail(ExitCode::Store, format_args!("looking up {}", path.display()))?
         .ok_or_else(|| missing(path))
 }
 
 /// `pkg cat`
-pub fn cat(target: &Target, path: &str) -> Result<(), Failure> {
+pub fn cat(target: &Target, path: &Path) -> Result<(), Failure> {
     let view = View::open(target)?;
     let found = resolve(&view, path)?;
     let (source, entry) = first_path(&view, &found, path)?;
     let EntryKind::File { size, data_offset, .. } = entry.kind else {
         let what =
             if found.entry.is_directory() { "a directory; `pkg ls` lists it" } else { "not a regular file" };
-        return Err(Failure::new(ExitCode::Usage, format!("{path} is {what}")));
+        return Err(Failure::new(ExitCode::Usage, format!("{} is {what}", path.display())));
     };
     let mut reader = view.reader(source)?;
     let mut out = std::io::stdout().lock();
@@ -60,7 +57,9 @@ pub fn cat(target: &Target, path: &str) -> Result<(), Failure> {
     while done < size {
         let count = (size - done).min(PIECE);
         let piece = buffer.get_mut(..count as usize).unwrap_or_default();
-        reader.read(data_offset + done, piece).or_fail(ExitCode::Store, format_args!("reading {path}"))?;
+        reader
+            .read(data_offset + done, piece)
+            .or_fail(ExitCode::Store, format_args!("reading {}", path.display()))?;
         match out.write_all(piece) {
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
             result => result.or_fail(ExitCode::Failure, "writing to stdout")?,
@@ -71,12 +70,14 @@ pub fn cat(target: &Target, path: &str) -> Result<(), Failure> {
 }
 
 /// Where the content of what was found lies: the layer, and the entry that holds the data of a hard link.
-pub fn first_path(view: &View, found: &Found, path: &str) -> Result<(usize, Entry), Failure> {
+pub fn first_path(view: &View, found: &Found, path: &Path) -> Result<(usize, Entry), Failure> {
     let Some(source) = found.source else { return Ok((0, found.entry.clone())) };
     match (&found.entry.kind, view.namespace.layers().get(source.layer)) {
         (EntryKind::HardLink { target }, Some(layer)) => {
-            let entry =
-                layer.index.entry(*target).or_fail(ExitCode::Store, format_args!("looking up {path}"))?;
+            let entry = layer
+                .index
+                .entry(*target)
+                .or_fail(ExitCode::Store, format_args!("looking up {}", path.display()))?;
             Ok((source.layer, entry))
         }
         _ => Ok((source.layer, found.entry.clone())),
@@ -84,10 +85,10 @@ pub fn first_path(view: &View, found: &Found, path: &str) -> Result<(usize, Entr
 }
 
 /// `pkg ls`
-pub fn ls(target: &Target, path: &str, long: bool) -> Result<(), Failure> {
+pub fn ls(target: &Target, path: &Path, long: bool) -> Result<(), Failure> {
     let view = View::open(target)?;
     let found = resolve(&view, path)?;
-    let doing = format!("listing {path}");
+    let doing = format!("listing {}", path.display());
     let rows: Vec<Found> = if found.entry.is_directory() {
         let children = view.namespace.children(&found).or_fail(ExitCode::Store, &doing)?;
         children.collect::<Result<_, _>>().or_fail(ExitCode::Store, &doing)?
@@ -114,7 +115,7 @@ fn layer_name(view: &View, found: &Found) -> String {
 }
 
 fn size_of(view: &View, found: &Found) -> u64 {
-    first_path(view, found, "").map_or(0, |(_, entry)| entry.size())
+    first_path(view, found, Path::new("")).map_or(0, |(_, entry)| entry.size())
 }
 
 fn type_letter(kind: &EntryKind) -> char {
@@ -210,12 +211,12 @@ pub fn files(target: &Target, name: &str) -> Result<(), Failure> {
 }
 
 /// `pkg which`
-pub fn which(target: &Target, path: &str) -> Result<(), Failure> {
+pub fn which(target: &Target, path: &Path) -> Result<(), Failure> {
     let view = View::open(target)?;
     let found = view
         .namespace
         .lookup(&path_of(path))
-        .or_fail(ExitCode::Store, format_args!("looking up {path}"))?
+        .or_fail(ExitCode::Store, format_args!("looking up {}", path.display()))?
         .ok_or_else(|| missing(path))?;
     let layer = found.source.and_then(|source| view.namespace.layers().get(source.layer));
     let descriptor = layer.map(|layer| layer.index.descriptor());

@@ -12,6 +12,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use plyos_ids::{Kind, LayerId};
 
+/// Kinds of which a generation holds at most one layer (docs/formats.md, "Generation").
+const SINGLE: [Kind; 2] = [Kind::Kernel, Kind::Base];
+
 /// What a layer says that matters to a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -403,6 +406,12 @@ impl<'a> Planner<'a> {
             }
         }
         let future = self.future();
+        for kind in SINGLE {
+            let mut all = future.iter().filter(|facts| facts.kind == kind);
+            if let (Some(first), Some(second)) = (all.next(), all.next()) {
+                return Err(NoPlan::Conflict { first: first.name.clone(), second: second.name.clone() });
+            }
+        }
         for facts in &future {
             for need in &facts.depends {
                 if !future.iter().any(|other| other.answers(need)) {

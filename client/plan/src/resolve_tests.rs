@@ -140,3 +140,15 @@ fn removal_keeps_what_others_need() {
         matches!(remove(&present, &["ap".into()]), Err(NoPlan::NotFound { similar, .. }) if similar == ["app"])
     );
 }
+
+#[test]
+fn a_second_base_is_refused_before_anything_is_fetched() {
+    let base = |name: &str, version: &str| Facts { kind: Kind::Base, ..facts(name, version, &[]) };
+    let offers = [base("debian", "12"), base("alpine", "3"), base("debian", "13")];
+    let present = [installed(base("debian", "12"), true)];
+    let refused = install(&offers, &present, MACHINE, &["alpine".into()]);
+    assert_eq!(refused, Err(NoPlan::Conflict { first: "debian".into(), second: "alpine".into() }));
+    assert!(install(&offers, &[], MACHINE, &["alpine".into(), "debian".into()]).is_err());
+    let plan = install(&offers, &present, MACHINE, &["debian".into()]);
+    assert_eq!(names(&offers, plan), ["~debian 12 13 true"]);
+}

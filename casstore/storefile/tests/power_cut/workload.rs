@@ -1,221 +1,283 @@
-//! What a machine does in a few weeks: create, install, a download that is cut, a trial, a promotion, an upgrade that
-//! shares chunks, a removal, a rollback, another install. Each step is one run of a program with one commit.
+//! What a machine does, as a table of workloads: steps that lead to the start, and steps in which the power is cut. Each
+//! step is one run of a program; after a cut it is run again, as whoever started it would.
 
-use std::time::Duration;
-
-use plyos_ids::{Codec, GenerationId, LayerId, LayerSetId};
-use plyos_slots::{Candidate, Event};
+use plyos_ids::{ChunkId, Kind};
+use plyos_slots::{BadReason, Candidate, Event, Slot};
 use plyos_storefile::{
-    Action, CreateOptions, History, HistoryEntry, LayerUpdate, Place, RecordType, RecordingDevice,
-    SlotWriter, Store, Writer,
+    Action, BadEntry, CreateOptions, LockMode, RecordType, Store, StoreDevice as _, StoreError, StoredLayer,
 };
 
-/// Small enough that freed room is used again.
-pub const STORE_LEN: usize = 1 << 20;
+use crate::device::{LEASES, Medium, Opening};
+use crate::layers::*;
+
+/// Bytes of the medium.
+pub const MEDIUM_LEN: usize = 320 * 4096;
+/// Bytes of a new store; small enough that freed room is used again, and with room to grow on the medium.
+const STORE_LEN: u64 = 1 << 20;
 
 /// A step: its name and what it does.
-pub type Step = (&'static str, fn(RecordingDevice));
+pub type Step = (&'static str, fn(&Medium) -> Done);
 
-pub const STEPS: &[Step] = &[
-    ("create", |device| {
-        let options = CreateOptions { size: STORE_LEN as u64, boots: true };
-        Store::create_on_device(device, "store", &options).unwrap();
-    }),
-    ("install", |device| {
-        activate(device, &[&BASE, &DOCS], Activation::Live);
-    }),
-    ("first half of a download", |device| {
-        let mut writer = open(device);
-        put(&mut writer, &MODEL, MODEL.chunks.len() / 2);
-        writer.commit(None).unwrap();
-    }),
-    ("rest of the download, on trial", |device| {
-        activate(device, &[&BASE, &DOCS, &MODEL], Activation::Trial);
-    }),
-    ("promotion", |device| {
-        let mut writer = SlotWriter::on_device(device, "store").unwrap();
-        let active = writer.slots().active().map(|slot| slot.generation);
-        let mut floors = writer.floors().unwrap();
-        floors.raise(plyos_ids::Kind::Base, "plyos", 2).unwrap();
-        writer.put_record(RecordType::Floors, &RecordType::ONLY, &floors.emit()).unwrap();
-        let slots = writer.slots().apply(Event::Promote, 50).unwrap();
-        writer.set_slots(slots);
-        writer.commit(active).unwrap();
-    }),
-    ("upgrade that shares chunks", |device| {
-        activate(device, &[&BASE, &DOCS2, &MODEL], Activation::Live);
-    }),
-    ("clean-up", |device| {
-        let mut writer = open(device);
-        remove_generations(&mut writer, 1);
-        writer.commit(None).unwrap();
-    }),
-    ("rollback", |device| {
-        let mut writer = open(device);
-        let (active, other) =
-            (*writer.slots().active().unwrap(), *writer.slots().get(writer.slots().spare()));
-        let former =
-            Candidate { number: other.number, generation: other.generation, layer_set: other.layer_set };
-        let slots = writer.slots().apply(Event::Rollback(former), 70).unwrap();
-        writer.set_slots(slots);
-        writer.commit(Some(active.generation)).unwrap();
-    }),
-    ("removal", |device| {
-        activate(device, &[&BASE], Activation::Live);
-    }),
-    ("another generation, so that no slot names what was removed", |device| {
-        activate(device, &[&BASE], Activation::Live);
-    }),
-    ("clean-up of layers and generations", |device| {
-        let mut writer = open(device);
-        [&DOCS, &DOCS2, &MODEL].into_iter().for_each(|layer| writer.remove_layer(&layer.id()));
-        remove_generations(&mut writer, 2);
-        writer.commit(None).unwrap();
-    }),
-    ("a small record, so that neither copy names what was removed", |device| {
-        let mut writer = open(device);
-        writer.put_record(RecordType::Repository, &[7; 32], b"{}").unwrap();
-        writer.commit(None).unwrap();
-    }),
-    ("install into room that was freed", |device| {
-        activate(device, &[&BASE, &TOOLS], Activation::Live);
-    }),
+/// What a machine does.
+pub struct Workload {
+    pub name: &'static str,
+    /// Done before, without a cut.
+    pub before: &'static [Step],
+    /// Cut everywhere.
+    pub steps: &'static [Step],
+    /// Numbers of the generations that it may clean away.
+    pub cleans: &'static [u64],
+}
+
+/// What the store learns joins this table; repair is missing so far.
+pub const WORKLOADS: &[Workload] = &[
+    Workload { name: "first install", before: &[], steps: &[CREATE, INSTALL], cleans: &[] },
+    Workload {
+        name: "upgrade",
+        before: &[CREATE, INSTALL],
+        steps: &[
+            UPGRADE_DOCS,
+            ("upgrade with more", |m| go_live(m, &[&BASE, &DOCS2, &TOOLS], Action::Upgrade)),
+        ],
+        cleans: &[],
+    },
+    Workload {
+        name: "remove",
+        before: &[CREATE, INSTALL],
+        steps: &[
+            ("remove", |m| go_live(m, &[&BASE], Action::Remove)),
+            ("install again", |m| go_live(m, &[&BASE, &DOCS], Action::Install)),
+        ],
+        cleans: &[],
+    },
+    Workload {
+        name: "rollback",
+        before: &[CREATE, INSTALL, UPGRADE_DOCS, UPGRADE_TOOLS],
+        steps: &[
+            ("rollback to the other slot", |m| roll_back(m, 2)),
+            ("rollback further", |m| roll_back(m, 1)),
+        ],
+        cleans: &[],
+    },
+    Workload {
+        name: "trial and promotion",
+        before: &[CREATE, INSTALL],
+        steps: &[TRIAL, BOOT, PROMOTE, ("the next trial", |m| try_out(m, &DOCS2, 2))],
+        cleans: &[],
+    },
+    Workload {
+        name: "failed trial",
+        before: &[CREATE, INSTALL],
+        steps: &[
+            TRIAL,
+            BOOT,
+            ("its health check fails", |m| fail(m)),
+            ("a trial with one try", |m| try_out(m, &DOCS2, 1)),
+            BOOT,
+            ("tries used up", |m| commit_event(m, Event::TriesUsedUp, 62)),
+        ],
+        cleans: &[],
+    },
+    Workload {
+        name: "interrupted pull",
+        before: &[CREATE, INSTALL],
+        steps: &[
+            ("half of a download", half_of_a_download),
+            ("a download with slots and history", |m| {
+                activate(m, &[&BASE, &DOCS, &MODEL], Activation::Live, Action::Install)
+            }),
+        ],
+        cleans: &[],
+    },
+    Workload {
+        name: "two writers",
+        before: &[CREATE, INSTALL, TRIAL, BOOT],
+        steps: &[
+            ("a promotion during a download", promotion_during_a_download),
+            ("a trial", |m| try_out(m, &DOCS2, 3)),
+            ("a promotion between plan and commit", promotion_between_plan_and_commit),
+        ],
+        cleans: &[],
+    },
+    Workload {
+        name: "clean-up",
+        before: &[CREATE, INSTALL, UPGRADE_DOCS, UPGRADE_TOOLS],
+        steps: &[
+            ("clean-up beside a mount", clean_up_beside_a_mount),
+            ("clean-up", |m| clean_up(m, 1, &[&DOCS])),
+            ("another commit, so that neither copy names what was removed", |m| note(m, 8)),
+            ("install into the room that was freed", |m| go_live(m, &[&BASE, &MODEL], Action::Install)),
+        ],
+        cleans: &[1],
+    },
+    Workload {
+        name: "grow",
+        before: &[CREATE, INSTALL],
+        steps: &[
+            ("grow", |m| Ok(writer(m)?.grow(MEDIUM_LEN as u64)?)),
+            ("install into what is new", |m| go_live(m, &[&BASE, &DOCS, &MODEL], Action::Install)),
+            ("a record in the reserve, which has moved", fresh_floors),
+        ],
+        cleans: &[],
+    },
 ];
 
-/// A layer of the workload: chunks as (seed, length).
-pub struct Layer {
-    name: &'static str,
-    chunks: &'static [(u8, u32)],
+pub const CREATE: Step = ("create", |m| {
+    let options = CreateOptions { size: STORE_LEN, boots: true };
+    Ok(Store::create_on_device(m.open(), "store", &options).map(|_| ())?)
+});
+pub const INSTALL: Step = ("install", |m| go_live(m, &[&BASE, &DOCS], Action::Install));
+const UPGRADE_DOCS: Step = ("upgrade that shares chunks", |m| go_live(m, &[&BASE, &DOCS2], Action::Upgrade));
+const UPGRADE_TOOLS: Step = ("another upgrade", |m| go_live(m, &[&BASE, &TOOLS], Action::Upgrade));
+const TRIAL: Step = ("a trial", |m| try_out(m, &TOOLS, 3));
+const BOOT: Step = ("the loader counts a try", |m| commit_event(m, Event::BootPicked, 60));
+const PROMOTE: Step = ("promotion", |m| promote(m, 2));
+
+fn go_live(medium: &Medium, layers: &[&Layer], action: Action) -> Done {
+    activate(medium, layers, Activation::Live, action)
 }
 
-const BASE: Layer = Layer { name: "base", chunks: &[(1, 60_000), (2, 700), (3, 4096), (4, 20_000), (5, 1)] };
-const DOCS: Layer = Layer { name: "docs", chunks: &[(10, 9_000), (11, 33_000), (12, 12_345), (13, 90)] };
-const DOCS2: Layer = Layer { name: "docs2", chunks: &[(10, 9_000), (14, 32_000), (12, 12_345), (13, 90)] };
-const MODEL: Layer =
-    Layer { name: "model", chunks: &[(20, 70_000), (21, 50_000), (22, 8_191), (23, 8_193), (24, 66_000)] };
-const TOOLS: Layer = Layer { name: "tools", chunks: &[(30, 120_000), (31, 110_000), (2, 700), (32, 30_000)] };
-
-fn chunk(seed: u8, len: u32) -> Vec<u8> {
-    let mut bytes = vec![0; len as usize];
-    blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut bytes);
-    // Half of it compresses.
-    let half = bytes.len() / 2;
-    bytes[..half].fill(seed);
-    bytes
+fn try_out(medium: &Medium, layer: &Layer, tries: u8) -> Done {
+    activate(medium, &[&BASE, layer], Activation::Trial(tries), Action::Upgrade)
 }
 
-impl Layer {
-    /// A stand-in for an index: the name, then identity and length of each chunk.
-    fn index(&self) -> Vec<u8> {
-        let mut index = format!("{:16}", self.name).into_bytes();
-        for (seed, len) in self.chunks {
-            index.extend_from_slice(blake3::hash(&chunk(*seed, *len)).as_bytes());
-            index.extend_from_slice(&len.to_le_bytes());
-        }
-        index
-    }
-
-    pub fn id(&self) -> LayerId {
-        LayerId::from_bytes(*blake3::hash(&self.index()).as_bytes())
-    }
+const fn candidate(slot: &Slot) -> Candidate {
+    Candidate { number: slot.number, generation: slot.generation, layer_set: slot.layer_set }
 }
 
-/// Removes the records of the generations that no slot names; there must be `count`.
-fn remove_generations(writer: &mut Writer<RecordingDevice>, count: usize) {
-    let kept = [writer.slots().a.generation, writer.slots().b.generation];
-    let generations = writer.records(RecordType::Generation).map(|entry| entry.key);
-    let gone: Vec<[u8; 32]> =
-        generations.filter(|key| !kept.contains(&GenerationId::from_bytes(*key))).collect();
-    assert_eq!(gone.len(), count);
-    gone.iter().for_each(|key| writer.remove_record(RecordType::Generation, key));
+/// A small record, in a commit of its own.
+pub fn note(medium: &Medium, key: u8) -> Done {
+    let mut writer = writer(medium)?;
+    writer.put_record(RecordType::Repository, &[key; 32], b"{}")?;
+    Ok(writer.commit(None)?)
 }
 
-enum Activation {
-    Live,
-    Trial,
+/// Floors, written by init.
+fn fresh_floors(medium: &Medium) -> Done {
+    let mut init = init(medium)?;
+    let active = init.slots().active().map(|slot| slot.generation);
+    let mut floors = init.floors()?;
+    floors.raise(Kind::Base, "plyos", 5)?;
+    init.put_record(RecordType::Floors, &RecordType::ONLY, &floors.emit())?;
+    Ok(init.commit(active)?)
 }
 
-fn open(device: RecordingDevice) -> Writer<RecordingDevice> {
-    Writer::on_device(device, "store", Duration::ZERO).unwrap()
+fn half_of_a_download(medium: &Medium) -> Done {
+    let mut writer = writer(medium)?;
+    pull(&mut writer, &MODEL, MODEL.chunks.len() / 2)?;
+    Ok(writer.commit(None)?)
 }
 
-fn activate(device: RecordingDevice, layers: &[&Layer], how: Activation) {
-    let mut writer = open(device);
-    for layer in layers {
-        put(&mut writer, layer, layer.chunks.len());
-    }
+/// Back to a former generation, which a slot may name or only the history.
+fn roll_back(medium: &Medium, number: u64) -> Done {
+    let mut writer = writer(medium)?;
+    let former = writer.history()?.entries().find(|entry| entry.number == number).cloned();
+    let generation = former.ok_or("no such generation")?.generation;
+    let record = writer.record(RecordType::Generation, generation.as_bytes())?.ok_or("its record is gone")?;
+    let layer_set = plyos_ids::LayerSetId::from_bytes(*blake3::hash(&record[8..]).as_bytes());
+    let former = Candidate { number, generation, layer_set };
     let active = writer.slots().active().map(|slot| slot.generation);
-    install(&mut writer, layers, how);
-    writer.commit(active).unwrap();
+    set_slots(&mut writer, Event::Rollback(former), 50 + number, former, Some(Action::Rollback))?;
+    Ok(writer.commit(active)?)
 }
 
-/// Puts the first `count` chunks of a layer; what the store has in any layer is not appended again.
-fn put(writer: &mut Writer<RecordingDevice>, layer: &Layer, count: usize) {
-    let index = layer.index();
-    let held: Vec<([u8; 32], Place)> = writer
-        .layers()
-        .map(|entry| entry.id)
-        .collect::<Vec<_>>()
-        .iter()
-        .flat_map(|id| {
-            let stored = writer.layer(id).unwrap().unwrap();
-            let index = stored.index_bytes().unwrap();
-            let ids =
-                index[16..].chunks(36).map(|record| record[..32].try_into().unwrap()).collect::<Vec<_>>();
-            ids.into_iter().zip(stored.places().to_vec()).filter_map(|(id, place)| Some((id, place?)))
-        })
-        .collect();
-    let mut places = Vec::new();
-    for (ordinal, (seed, len)) in layer.chunks.iter().enumerate() {
-        let bytes = chunk(*seed, *len);
-        let id = *blake3::hash(&bytes).as_bytes();
-        let known = held.iter().find(|(held, _)| *held == id).map(|(_, place)| *place);
-        places.push(match known {
-            Some(place) => Some(place),
-            None if ordinal >= count => None,
-            None if len % 2 == 0 => {
-                let packed = zstd::bulk::compress(&bytes, 1).unwrap();
-                Some(writer.append_chunk(Codec::Zstd, &packed).unwrap())
-            }
-            None => Some(writer.append_chunk(Codec::Raw, &bytes).unwrap()),
-        });
+/// What loader and init do: slots only.
+fn commit_event(medium: &Medium, event: Event, at: u64) -> Done {
+    let mut init = init(medium)?;
+    let active = init.slots().active().map(|slot| slot.generation);
+    let slots = init.slots().apply(event, at)?;
+    init.set_slots(slots);
+    Ok(init.commit(active)?)
+}
+
+/// Slots, floors and history of a promotion.
+fn promote(medium: &Medium, epoch: u32) -> Done {
+    let mut init = init(medium)?;
+    let active = init.slots().active().copied();
+    let trial = *init.slots().get(init.slots().trial().ok_or("no trial")?);
+    let mut floors = init.floors()?;
+    floors.raise(Kind::Base, "plyos", epoch)?;
+    init.put_record(RecordType::Floors, &RecordType::ONLY, &floors.emit())?;
+    let mut history = init.history()?;
+    history.push(entry(candidate(&trial), active.map_or(0, |slot| slot.number), 61, Action::Promotion));
+    init.put_record(RecordType::History, &RecordType::ONLY, &history.emit())?;
+    let slots = init.slots().apply(Event::Promote, 61)?;
+    init.set_slots(slots);
+    Ok(init.commit(active.map(|slot| slot.generation))?)
+}
+
+/// Slots and the list of bad sets.
+fn fail(medium: &Medium) -> Done {
+    let mut init = init(medium)?;
+    let active = init.slots().active().map(|slot| slot.generation);
+    let trial = *init.slots().get(init.slots().trial().ok_or("no trial")?);
+    let reason = BadReason::HealthCheck;
+    let mut bad = init.bad_sets()?;
+    bad.remember(BadEntry { layer_set: trial.layer_set, number: trial.number, at: 61, reason });
+    init.put_record(RecordType::BadSets, &RecordType::ONLY, &bad.emit())?;
+    let slots = init.slots().apply(Event::FailHealth(reason), 61)?;
+    init.set_slots(slots);
+    Ok(init.commit(active)?)
+}
+
+/// A writer has appended and not committed when init promotes; both get through.
+fn promotion_during_a_download(medium: &Medium) -> Done {
+    let mut writer = writer(medium)?;
+    pull(&mut writer, &DOCS2, DOCS2.chunks.len())?;
+    if init(medium)?.slots().trial().is_some() {
+        promote(medium, 2)?;
     }
-    writer
-        .put_layer(LayerUpdate {
-            id: layer.id(),
-            index: &index,
-            page_hashes: &[],
-            places: &places,
-            manifest: None,
-        })
-        .unwrap();
+    pull(&mut writer, &MODEL, MODEL.chunks.len())?;
+    Ok(writer.commit(None)?)
 }
 
-/// A generation (a stand-in: its number and its layers' identities), slots and history.
-fn install(writer: &mut Writer<RecordingDevice>, layers: &[&Layer], how: Activation) {
-    let number = writer.take_generation_number();
-    let mut record = number.to_le_bytes().to_vec();
-    layers.iter().for_each(|layer| record.extend_from_slice(layer.id().as_bytes()));
-    let generation = GenerationId::from_bytes(*blake3::hash(&record).as_bytes());
-    writer.put_record(RecordType::Generation, generation.as_bytes(), &record).unwrap();
-    let layer_set = LayerSetId::from_bytes(*blake3::hash(&record[8..]).as_bytes());
-    let new = Candidate { number, generation, layer_set };
-    let event = match how {
-        Activation::Live => Event::Activate(new),
-        Activation::Trial => Event::ActivateTrial(new, 3),
-    };
-    let slots = writer.slots().apply(event, number * 10).unwrap();
-    let from = writer.slots().active().map_or(0, |slot| slot.number);
-    let mut history: History = writer.history().unwrap();
-    let command = format!("pkg install {}", layers.len());
-    history.push(HistoryEntry {
-        number,
-        from,
-        at: number * 10,
-        generation,
-        action: Action::Install,
-        command,
-    });
-    writer.put_record(RecordType::History, &RecordType::ONLY, &history.emit()).unwrap();
-    writer.set_slots(slots);
+/// A plan is made, then init promotes: the plan is refused and made again.
+fn promotion_between_plan_and_commit(medium: &Medium) -> Done {
+    let layers = [&BASE, &MODEL];
+    let mut first = writer(medium)?;
+    let active = first.slots().active().map(|slot| slot.generation);
+    pull(&mut first, &MODEL, MODEL.chunks.len())?;
+    plan(&mut first, &layers, Activation::Live, Action::Upgrade)?;
+    if init(medium)?.slots().trial().is_some() {
+        promote(medium, 3)?;
+    }
+    match first.commit(active) {
+        Err(StoreError::Changed { .. }) => {}
+        other => return Ok(other?),
+    }
+    drop(first);
+    go_live(medium, &layers, Action::Upgrade)
+}
+
+/// A mount holds generation 1 while `pkg` cleans up and installs: nothing of it may go.
+fn clean_up_beside_a_mount(medium: &Medium) -> Done {
+    let mount = Store::on_device(medium.open(), "store")?;
+    mount.device().try_lock(LEASES + 1, LockMode::Shared)?;
+    let layers = [&BASE, &DOCS].map(|layer| mount.layer(&layer.id()));
+    clean_up(medium, 1, &[&DOCS])?;
+    note(medium, 7)?;
+    half_of_a_download(medium)?;
+    for layer in layers {
+        let layer: StoredLayer<Opening> = layer?.ok_or("a leased layer is gone")?;
+        let index = layer.index_bytes().map_err(|error| format!("[lease] {error}"))?;
+        for (record, place) in index[16..].chunks(36).zip(layer.places()) {
+            let (id, len) = record.split_at(32);
+            let (id, len) = (ChunkId::from_bytes(id.try_into()?), u32::from_le_bytes(len.try_into()?));
+            let read = mount.read_place(place.ok_or("not whole")?, len, &id);
+            read.map_err(|error| format!("[lease] a mounted generation lost a chunk: {error}"))?;
+        }
+    }
+    Ok(mount.device().unlock(LEASES + 1)?)
+}
+
+/// Removes a generation and the layers that only it needs, unless it is leased.
+fn clean_up(medium: &Medium, number: u64, layers: &[&Layer]) -> Done {
+    let mut writer = writer(medium)?;
+    if writer.retire(number)? {
+        let former = writer.history()?.entries().find(|entry| entry.number == number).cloned();
+        let generation = former.ok_or("no such generation")?.generation;
+        writer.remove_record(RecordType::Generation, generation.as_bytes());
+        layers.iter().for_each(|layer| writer.remove_layer(&layer.id()));
+    }
+    Ok(writer.commit(None)?)
 }

@@ -1,0 +1,168 @@
+//! A registry as a process on a free port, with its storage folder at hand to be looked at and damaged.
+
+use crate::programs::{built, command, wait_for};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use tempfile::TempDir;
+
+/// Name of the catalog that tests use.
+pub const CATALOG: &str = "main";
+
+/// `plyos serve`, ended when this is dropped.
+#[derive(Debug)]
+pub struct Registry {
+    folder: TempDir,
+    /// Ends the registry when its input ends, so that none is left when a test is killed.
+    guard: Child,
+    address: SocketAddr,
+}
+
+impl Registry {
+    /// Starts a registry that takes pushes.
+    pub fn start() -> Self {
+        let folder = TempDir::with_prefix("plyos-registry-").unwrap();
+        let (guard, address) = serve(folder.path());
+        Self { folder, guard, address }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `HOST:PORT/REPO:TAG`
+    pub fn place(&self, repository: &str, tag: &str) -> String {
+        format!("{}/{repository}:{tag}", self.address)
+    }
+
+    /// Address of the catalog.
+    pub fn catalog(&self) -> String {
+        format!("http://{}/catalog/{CATALOG}", self.address)
+    }
+
+    /// File of a blob; `digest` with or without `sha256:`.
+    pub fn blob(&self, digest: &str) -> PathBuf {
+        self.storage().join("blobs/sha256").join(digest.trim_start_matches("sha256:"))
+    }
+
+    /// Folder of the catalog's files.
+    pub fn catalog_folder(&self) -> PathBuf {
+        self.storage().join("catalog").join(CATALOG)
+    }
+
+    /// The catalog's file whose path below the catalog holds `part`.
+    ///
+    /// # Panics
+    /// When there is not exactly one.
+    pub fn catalog_file(&self, part: &str) -> PathBuf {
+        let folder = self.catalog_folder();
+        let mut found = Vec::new();
+        let mut open = vec![folder.clone()];
+        while let Some(next) = open.pop() {
+            for entry in fs::read_dir(&next).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    open.push(path);
+                } else if path.strip_prefix(&folder).unwrap().to_str().unwrap().contains(part) {
+                    found.push(path);
+                }
+            }
+        }
+        assert_eq!(found.len(), 1, "files of the catalog with '{part}': {found:?}");
+        found.remove(0)
+    }
+
+    /// Ends the process and starts another one over the same storage, on another port.
+    pub fn restart(&mut self) {
+        self.stop();
+        (self.guard, self.address) = serve(&self.storage());
+    }
+
+    /// Ends the process.
+    pub fn stop(&mut self) {
+        // Its guard sees the end of its input, as it does when this program dies in whatever way.
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+
+    fn storage(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A shell that runs the registry until its own input ends, and the registry's address.
+fn serve(storage: &Path) -> (Child, SocketAddr) {
+    let log = storage.join("serve.log");
+    let mut guard = command("sh", storage)
+        .args(["-c", "\"$@\" & read -r _; kill -KILL $!", "sh"])
+        .arg(built("plyos"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--anonymous-push", "--storage"])
+        .arg(storage)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let address = wait_for("the registry's address", || {
+        let said = fs::read_to_string(&log).unwrap();
+        assert!(!said.contains("plyos: "), "the registry ended at once: {said}");
+        let ended = guard.try_wait().unwrap();
+        assert!(ended.is_none(), "the registry's guard ended ({ended:?}): {said}");
+        let line = said.lines().find_map(|line| line.strip_prefix("listening on http://"));
+        line.and_then(|address| address.parse().ok())
+    });
+    (guard, address)
+}
+
+/// A stored file with other bytes than it had; put right again when this is dropped.
+#[derive(Debug)]
+pub struct Tampered {
+    path: PathBuf,
+    original: Vec<u8>,
+}
+
+impl Tampered {
+    /// Changes the file's bytes.
+    ///
+    /// # Panics
+    /// When nothing was changed.
+    pub fn with(path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let original = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut bytes = original.clone();
+        change(&mut bytes);
+        assert_ne!(bytes, original, "{} was not tampered with", path.display());
+        fs::write(path, bytes).unwrap();
+        Self { path: path.to_owned(), original }
+    }
+
+    /// Turns one bit of the byte at `offset`.
+    pub fn flip(path: &Path, offset: u64) -> Self {
+        Self::with(path, |bytes| bytes[usize::try_from(offset).unwrap()] ^= 1)
+    }
+
+    /// Replaces a text that must stand there.
+    pub fn replace(path: &Path, from: &str, to: &str) -> Self {
+        Self::with(path, |bytes| {
+            let text = std::str::from_utf8(bytes).unwrap();
+            assert!(text.contains(from), "{}: no '{from}' in {text}", path.display());
+            *bytes = text.replacen(from, to, 1).into_bytes();
+        })
+    }
+
+    /// Puts the original back.
+    pub fn repair(self) {}
+}
+
+impl Drop for Tampered {
+    fn drop(&mut self) {
+        fs::write(&self.path, &self.original).unwrap();
+    }
+}
