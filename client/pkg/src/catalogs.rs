@@ -5,7 +5,7 @@ use crate::target::{Target, record};
 use plyos_ids::{Kind, LayerId};
 use plyos_layer_format::descriptor::Descriptor;
 use plyos_plan::dependency::Dependency;
-use plyos_plan::resolve::Facts;
+use plyos_plan::resolve::{Facts, NoPlan, split_name};
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_storefile::RecordType;
 use plyos_storefile::Store;
@@ -52,6 +52,8 @@ pub struct Offers {
     pub all: Vec<Offer>,
     /// The same as a plan sees them, in the same order.
     pub facts: Vec<Facts>,
+    /// Entries that this program cannot read, and why.
+    unreadable: Vec<(TargetName, Failure)>,
 }
 
 impl Offers {
@@ -66,12 +68,34 @@ impl Offers {
             let line = "no repository is known; add one with `pkg repo add URL --root FILE`";
             return Err(Failure::new(ExitCode::NotFound, line));
         }
-        let mut all = Vec::new();
+        let mut offers =
+            Self { repositories: Vec::new(), all: Vec::new(), facts: Vec::new(), unreadable: Vec::new() };
         for (number, trusted) in repositories.iter().enumerate() {
-            offers_of(number, trusted, &mut all)?;
+            offers_of(number, trusted, &mut offers);
         }
-        let facts = all.iter().map(|offer| facts(&offer.descriptor, offer.custom.layer)).collect();
-        Ok(Self { repositories, all, facts })
+        offers.repositories = repositories;
+        offers.facts = offers.all.iter().map(|offer| facts(&offer.descriptor, offer.custom.layer)).collect();
+        for (_, failure) in &offers.unreadable {
+            target.progress.detail(&failure.message);
+        }
+        Ok(offers)
+    }
+
+    /// The failure behind a request without a plan: of a name that only unreadable entries have, theirs.
+    pub fn no_plan(&self, error: NoPlan) -> Failure {
+        if let NoPlan::NotFound { name, .. } = &error {
+            let (kind, bare) = split_name(name);
+            let bare = bare.split('=').next().unwrap_or(bare);
+            let named = |target: &TargetName| {
+                let mut parts = target.as_str().split('/');
+                let found = parts.next().and_then(Kind::parse);
+                parts.next() == Some(bare) && (kind.is_none() || kind == found)
+            };
+            if let Some((_, failure)) = self.unreadable.iter().find(|(target, _)| named(target)) {
+                return failure.clone();
+            }
+        }
+        no_plan(error)
     }
 
     /// The repository that an offer is from.
@@ -136,35 +160,45 @@ pub fn verify_keyring(
         .or_fail(ExitCode::Signature, &doing)
 }
 
-fn offers_of(number: usize, trusted: &Trusted, all: &mut Vec<Offer>) -> Result<(), Failure> {
+/// The layers of a catalog. An entry that this program cannot read (a newer architecture, another certificate) is set
+/// aside and does not stand in the way of the others, or nobody could install the newer program.
+fn offers_of(number: usize, trusted: &Trusted, offers: &mut Offers) {
     for (name, file) in &trusted.catalog.targets {
-        let is_layer = name.as_str().split('/').next().is_some_and(|kind| Kind::parse(kind).is_some());
-        if !is_layer {
+        if name.as_str().split('/').next().is_none_or(|kind| Kind::parse(kind).is_none()) {
             continue;
         }
-        let doing = format!("the catalog of '{}' is refused at {name}", trusted.repository.name);
-        let custom = LayerCustom::parse(&file.custom).or_fail(ExitCode::Signature, &doing)?;
-        let descriptor = Descriptor::from_json(&custom.descriptor).or_fail(ExitCode::Signature, &doing)?;
-        let expected = format!(
-            "{}/{}/{}/{}",
-            descriptor.kind(),
-            descriptor.name(),
-            descriptor.version(),
-            descriptor.arch()
-        );
-        if expected != name.as_str() {
-            let line = format!("{doing}: its descriptor says {expected}");
-            return Err(Failure::new(ExitCode::Signature, line));
-        }
-        if custom.channels.contains(&trusted.repository.channel) {
-            all.push(Offer {
-                repository: number,
-                target: name.clone(),
-                file: file.clone(),
-                custom,
-                descriptor,
-            });
+        match offer_of(number, trusted, name, file) {
+            Ok(offer) if !offer.custom.channels.contains(&trusted.repository.channel) => {}
+            Ok(offer) => offers.all.push(offer),
+            Err(failure) => offers.unreadable.push((name.clone(), failure)),
         }
     }
-    Ok(())
+}
+
+fn offer_of(
+    number: usize,
+    trusted: &Trusted,
+    name: &TargetName,
+    file: &TargetFile,
+) -> Result<Offer, Failure> {
+    let doing = format!("the entry {name} in the catalog of '{}' is refused", trusted.repository.name);
+    let custom = LayerCustom::parse(&file.custom).or_fail(ExitCode::Signature, &doing)?;
+    let descriptor = Descriptor::from_json(&custom.descriptor).or_fail(ExitCode::Signature, &doing)?;
+    let (kind, arch) = (descriptor.kind(), descriptor.arch());
+    let expected = format!("{kind}/{}/{}/{arch}", descriptor.name(), descriptor.version());
+    if expected != name.as_str() {
+        return Err(Failure::new(ExitCode::Signature, format!("{doing}: its descriptor says {expected}")));
+    }
+    Ok(Offer { repository: number, target: name.clone(), file: file.clone(), custom, descriptor })
+}
+
+/// Exit code of a request without a plan.
+pub fn no_plan(error: NoPlan) -> Failure {
+    let code = match &error {
+        NoPlan::NotFound { .. } => ExitCode::NotFound,
+        NoPlan::Ambiguous { .. } => ExitCode::Usage,
+        NoPlan::WrongMachine { .. } => ExitCode::Machine,
+        NoPlan::Unmet { .. } | NoPlan::Conflict { .. } | NoPlan::StillNeeded { .. } => ExitCode::Conflict,
+    };
+    Failure::new(code, error.to_string())
 }

@@ -3,7 +3,7 @@
 use crate::activate::{self, Reason};
 use crate::active::{self, active_generation};
 use crate::candidate::Candidate;
-use crate::catalogs::Offers;
+use crate::catalogs::{self, Offers};
 use crate::clean;
 use crate::cli::Consent;
 use crate::policy::{self, BadLayers};
@@ -15,7 +15,7 @@ use plyos_layer_format::index::Index;
 use plyos_layer_format::pages::{PageHashes, SlicePages};
 use plyos_namespace::generation::{Generation, GenerationLayer};
 use plyos_namespace::namespace::{Namespace, NamespaceLayer};
-use plyos_plan::resolve::{self, Change, Machine, NoPlan};
+use plyos_plan::resolve::{self, Change, Machine};
 use plyos_report::{ExitCode, Failure, OrFail, human, percent, print_json};
 use plyos_storefile::Writer;
 use plyos_storefile::{Action, RecordType};
@@ -29,7 +29,8 @@ pub async fn install(target: &Target, names: &[String], consent: Consent) -> Res
     let mut writer = target.writer()?;
     let offers = Offers::load(target, &writer)?;
     let installed = active::installed(target, &writer)?;
-    let changes = resolve::install(&offers.facts, &installed, machine(), names).map_err(no_plan)?;
+    let changes = resolve::install(&offers.facts, &installed, machine(), names)
+        .map_err(|error| offers.no_plan(error))?;
     let reason = reason(Action::Install, "install", names, consent);
     carry_out(target, &mut writer, &offers, &changes, consent, &reason).await
 }
@@ -39,7 +40,8 @@ pub async fn upgrade(target: &Target, names: &[String], consent: Consent) -> Res
     let mut writer = target.writer()?;
     let offers = Offers::load(target, &writer)?;
     let installed = active::installed(target, &writer)?;
-    let changes = resolve::upgrade(&offers.facts, &installed, machine(), names).map_err(no_plan)?;
+    let changes = resolve::upgrade(&offers.facts, &installed, machine(), names)
+        .map_err(|error| offers.no_plan(error))?;
     let reason = reason(Action::Upgrade, "upgrade", names, consent);
     carry_out(target, &mut writer, &offers, &changes, consent, &reason).await
 }
@@ -48,7 +50,7 @@ pub async fn upgrade(target: &Target, names: &[String], consent: Consent) -> Res
 pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(), Failure> {
     let mut writer = target.writer()?;
     let installed = active::installed(target, &writer)?;
-    let changes = resolve::remove(&installed, names).map_err(no_plan)?;
+    let changes = resolve::remove(&installed, names).map_err(catalogs::no_plan)?;
     let gone = |layer: &GenerationLayer| {
         changes.iter().any(
             |change| matches!(change, Change::Remove { kind, name } if *kind == layer.kind && *name == layer.name),
@@ -83,16 +85,6 @@ fn reason(action: Action, verb: &str, names: &[String], consent: Consent) -> Rea
     let bad_layers = if consent.force { BadLayers::Forced } else { BadLayers::Refused };
     let command = std::iter::once("pkg").chain([verb]).chain(names.iter().map(String::as_str));
     Reason { action, bad_layers, command: command.collect::<Vec<_>>().join(" ").chars().take(1000).collect() }
-}
-
-fn no_plan(error: NoPlan) -> Failure {
-    let code = match &error {
-        NoPlan::NotFound { .. } => ExitCode::NotFound,
-        NoPlan::Ambiguous { .. } => ExitCode::Usage,
-        NoPlan::WrongMachine { .. } => ExitCode::Machine,
-        NoPlan::Unmet { .. } | NoPlan::Conflict { .. } | NoPlan::StillNeeded { .. } => ExitCode::Conflict,
-    };
-    Failure::new(code, error.to_string())
 }
 
 /// What a command moved.

@@ -127,14 +127,10 @@ pub fn info(target: &Target, name: &str) -> Result<(), Failure> {
                 }
                 Ok(())
             }
-            None => {
-                let code = match &error {
-                    resolve::NoPlan::Ambiguous { .. } => ExitCode::Usage,
-                    resolve::NoPlan::WrongMachine { .. } => ExitCode::Machine,
-                    _ => ExitCode::NotFound,
-                };
-                Err(Failure::new(code, error.to_string()))
-            }
+            None => Err(match &offers {
+                Ok(offers) => offers.no_plan(error),
+                Err(_) => crate::catalogs::no_plan(error),
+            }),
         },
     }
 }

@@ -8,7 +8,7 @@ use plyos_namespace::namespace::Found;
 use plyos_plan::resolve::split_name;
 use plyos_report::{ExitCode, Failure, OrFail, print_json};
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -100,8 +100,13 @@ pub fn ls(target: &Target, path: &Path, long: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let mut out = std::io::stdout().lock();
+    let terminal = out.is_terminal();
     for row in &rows {
-        let line = if long { long_line(&view, row) } else { row.entry.name().to_vec() };
+        let mut line = if long { long_line(&view, row) } else { row.entry.name().to_vec() };
+        if terminal {
+            // A layer's names must not steer the terminal.
+            line.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b'?');
+        }
         if out.write_all(&line).and_then(|()| out.write_all(b"\n")).is_err() {
             break;
         }

@@ -49,7 +49,7 @@ fn refused_while(world: &World, expected: &str, change: impl FnOnce(&mut Value))
 #[test]
 fn signature_with_a_turned_bit() {
     let (world, _) = with_victim();
-    refused_while(&world, "", |custom| {
+    refused_while(&world, "does not belong to this certificate", |custom| {
         let mut bytes = STANDARD.decode(custom["certificate"].as_str().unwrap()).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         custom["certificate"] = json!(STANDARD.encode(bytes));
@@ -59,7 +59,7 @@ fn signature_with_a_turned_bit() {
 #[test]
 fn statement_with_another_epoch_than_was_signed() {
     let (world, _) = with_victim();
-    refused_while(&world, "", |custom| {
+    refused_while(&world, "does not belong to this certificate", |custom| {
         let mut bytes = STANDARD.decode(custom["certificate"].as_str().unwrap()).unwrap();
         // docs/formats.md, "Certificate": the epoch is at offset 72.
         bytes[72] = 9;
@@ -72,7 +72,7 @@ fn key_that_is_not_in_the_keyring() {
     let (world, pushed) = with_victim();
     let stranger = SecretKey::generate().unwrap();
     let forged = certificate(layer_id(&pushed), &stranger);
-    refused_while(&world, "", |custom| custom["certificate"] = forged);
+    refused_while(&world, "no key of the keyring", |custom| custom["certificate"] = forged);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn key_of_the_catalog_instead_of_a_layer_key() {
     let path = world.publisher.workspace().join("keys/targets.key");
     let targets_key = keys::open(&path, keys::Role::Targets).unwrap();
     let forged = certificate(layer_id(&pushed), &targets_key);
-    refused_while(&world, "", |custom| custom["certificate"] = forged);
+    refused_while(&world, "no key of the keyring", |custom| custom["certificate"] = forged);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn certificate_of_another_layer() {
     let path = world.publisher.workspace().join("keys/layer.key");
     let layer_key = keys::open(&path, keys::Role::Layer).unwrap();
     let good_for_other = certificate(layer_id(&other), &layer_key);
-    refused_while(&world, "", |custom| custom["certificate"] = good_for_other);
+    refused_while(&world, "the certificate is for layer", |custom| custom["certificate"] = good_for_other);
 }
 
 #[test]
