@@ -141,6 +141,16 @@ impl Running {
         Ended { line: std::mem::take(&mut self.line), code: status.code(), stdout, stderr }
     }
 
+    /// Sends it a signal by name (`STOP`, `CONT`).
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn signal(&mut self, name: &str) {
+        assert!(self.child.try_wait().unwrap().is_none(), "{} had ended before it got SIG{name}", self.line);
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
+        assert!(sent.unwrap().success(), "SIG{name} was not sent");
+    }
+
     /// Ends it by SIGKILL, which it cannot see coming.
     ///
     /// # Panics
