@@ -29,7 +29,8 @@ mod view;
 
 use clap::Parser;
 use cli::{Cli, Command, RepoCommand};
-use plyos_report::{ExitCode, Failure, OrFail, Progress, Verbosity};
+use plyos_report::{Failure, Progress, Verbosity};
+use plyos_transfer::block_on;
 use target::Target;
 
 fn main() -> std::process::ExitCode {
@@ -41,11 +42,7 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let verbosity = match (cli.quiet, cli.verbose) {
-        (true, _) => Verbosity::Quiet,
-        (_, true) => Verbosity::Verbose,
-        _ => Verbosity::Normal,
-    };
+    let verbosity = Verbosity::of(cli.quiet, cli.verbose);
     let target = Target::new(&cli.store, Progress::new(verbosity, cli.json));
     match &cli.command {
         Command::Init { size } => show::init(&target, *size),
@@ -79,13 +76,4 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Grow { size } => grow::run(&target, *size),
         Command::Export { dir } => export::run(&target, dir),
     }
-}
-
-/// Runs a command that talks to the network.
-fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .or_fail(ExitCode::Failure, "starting the runtime")?;
-    runtime.block_on(work)
 }

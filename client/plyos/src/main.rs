@@ -15,6 +15,7 @@ mod serve;
 use clap::Parser;
 use cli::{Cli, Command, KeysCommand, RepoCommand};
 use plyos_report::{ExitCode, Failure, OrFail, Progress, Verbosity};
+use plyos_transfer::block_on;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 fn main() -> std::process::ExitCode {
@@ -26,11 +27,7 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let verbosity = match (cli.quiet, cli.verbose) {
-        (true, _) => Verbosity::Quiet,
-        (_, true) => Verbosity::Verbose,
-        _ => Verbosity::Normal,
-    };
+    let verbosity = Verbosity::of(cli.quiet, cli.verbose);
     let progress = Progress::new(verbosity, cli.json);
     match &cli.command {
         Command::Keys(KeysCommand::New { name, dir, role }) => keys::new(name, dir, *role, &progress),
@@ -40,15 +37,6 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Serve(args) => block_on(serve::run(args, verbosity)),
         Command::Inspect(args) => block_on(inspect::run(args, &progress)),
     }
-}
-
-/// Runs a command that talks to the network.
-fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .or_fail(ExitCode::Failure, "starting the runtime")?;
-    runtime.block_on(work)
 }
 
 /// Seconds since 1970.

@@ -14,6 +14,17 @@ pub enum Verbosity {
     Verbose,
 }
 
+impl Verbosity {
+    /// What `-q` and `-v` ask for.
+    pub fn of(quiet: bool, verbose: bool) -> Self {
+        match (quiet, verbose) {
+            (true, _) => Self::Quiet,
+            (_, true) => Self::Verbose,
+            _ => Self::Normal,
+        }
+    }
+}
+
 /// Draws bars and prints steps.
 #[derive(Debug, Clone)]
 pub struct Progress {

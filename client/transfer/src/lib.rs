@@ -12,5 +12,16 @@ pub mod layer;
 pub mod reference;
 pub mod registry;
 
+use plyos_report::{ExitCode, Failure, OrFail};
+
 pub use http::{Http, TransferError};
 pub use reference::Reference;
+
+/// Runs a command that talks to the network to its end.
+pub fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .or_fail(ExitCode::Failure, "starting the runtime")?;
+    runtime.block_on(work)
+}
