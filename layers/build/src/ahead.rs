@@ -7,7 +7,7 @@ use plyos_layer_format::entry::EntryKind;
 
 use crate::content::{Content, READ};
 use crate::error::BuildError;
-use crate::scan::Tree;
+use crate::tree::{Origin, Tree};
 
 /// How many files the hashing may be ahead: enough to keep it busy, few enough that what was read is still in the
 /// system's cache when it is read again.
@@ -26,7 +26,14 @@ pub(crate) fn hash_large_files(tree: &Tree, hashes: &SyncSender<Hashed>) {
     let mut buffer = vec![0; READ];
     for (ordinal, entry) in tree.entries.iter().enumerate() {
         if is_large(&entry.kind) {
-            let hashed = Content::open(tree, ordinal).and_then(|content| content.hash(&mut buffer));
+            let known = match &tree.origin {
+                Origin::Directory { .. } => None,
+                Origin::Spool { contents, .. } => contents.get(ordinal).copied().flatten(),
+            };
+            let hashed = match known {
+                Some(content) => Ok(*content.blake3()),
+                None => Content::open(tree, ordinal).and_then(|content| content.hash(&mut buffer)),
+            };
             let failed = hashed.is_err();
             if hashes.send(hashed).is_err() || failed {
                 return;

@@ -13,7 +13,7 @@ use crate::blob_writer::BlobWriter;
 use crate::error::BuildError;
 use crate::pipeline::{self, Outcome, compressor};
 use crate::produce::{self, Produced};
-use crate::scan::Tree;
+use crate::tree::Tree;
 
 /// Least and greatest level at which index and frame table are compressed; between them it is that of the chunks. Everyone who
 /// looks at a layer reads them, but 19 takes twenty times as long as 9 and saves 3 percent of an index.

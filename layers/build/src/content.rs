@@ -1,4 +1,4 @@
-//! Reading the files of a scanned tree, with proof that they are still what was scanned.
+//! Reading the files of a tree; those of a directory with proof that they are still what was scanned.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,34 +10,58 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::BuildError;
-use crate::scan::{Identity, Tree, identity, shown};
+use crate::scan::{identity, shown};
+use crate::spool::{Spool, Spooled};
+use crate::tree::{Identity, Origin, Tree};
 
 /// Bytes read at a time.
 pub(crate) const READ: usize = 256 << 10;
 
-/// An open file of the tree. Its size is that of the scan.
+/// An open file of the tree. Its size is that of its entry.
 #[derive(Debug)]
 pub(crate) struct Content<'a> {
-    file: File,
+    bytes: Bytes<'a>,
     path: &'a [u8],
     size: u64,
+}
+
+/// Where the bytes come from.
+#[derive(Debug)]
+enum Bytes<'a> {
+    File(File),
+    Spool { spool: &'a Spool, content: Spooled, at: u64 },
 }
 
 impl<'a> Content<'a> {
     /// Opens the file that is entry number `ordinal`.
     pub(crate) fn open(tree: &'a Tree, ordinal: usize) -> Result<Self, BuildError> {
-        match (tree.entries.get(ordinal), tree.identities.get(ordinal)) {
-            (Some(entry), Some(identity)) => Self::open_entry(&tree.root, entry, *identity, tree.mtime_rule),
-            _ => Err(BuildError::Changed { path: shown(b"") }),
+        let Some(entry) = tree.entries.get(ordinal) else {
+            return Err(BuildError::Changed { path: shown(b"") });
+        };
+        let (path, size) = (&entry.path[..], entry.size());
+        match &tree.origin {
+            Origin::Directory { root, identities } => {
+                let Some(identity) = identities.get(ordinal) else {
+                    return Err(BuildError::Changed { path: shown(path) });
+                };
+                let file = Self::open_entry(root, entry, *identity, tree.mtime_rule)?;
+                Ok(Self { bytes: Bytes::File(file), path, size })
+            }
+            Origin::Spool { spool, contents } => match contents.get(ordinal) {
+                Some(Some(content)) if content.size() == size => {
+                    Ok(Self { bytes: Bytes::Spool { spool, content: *content, at: 0 }, path, size })
+                }
+                _ => Err(BuildError::Changed { path: shown(path) }),
+            },
         }
     }
 
     fn open_entry(
         root: &OwnedFd,
-        entry: &'a Entry,
+        entry: &Entry,
         seen: Identity,
         rule: MtimeRule,
-    ) -> Result<Self, BuildError> {
+    ) -> Result<File, BuildError> {
         let path = &entry.path[..];
         let changed = || BuildError::Changed { path: shown(path) };
         let EntryKind::File { size, .. } = entry.kind else { return Err(changed()) };
@@ -54,7 +78,7 @@ impl<'a> Content<'a> {
             && identity(&stat) == seen
             && u64::try_from(stat.st_size) == Ok(size)
             && (rule == MtimeRule::Content || stat.st_mtime == entry.mtime);
-        if same { Ok(Self { file: file.into(), path, size }) } else { Err(changed()) }
+        if same { Ok(file.into()) } else { Err(changed()) }
     }
 
     /// Reads the whole content, handing it out piece by piece. It has exactly the scanned size, or this fails.
@@ -78,7 +102,13 @@ impl<'a> Content<'a> {
 
     fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, BuildError> {
         loop {
-            match self.file.read(buffer) {
+            let read = match &mut self.bytes {
+                Bytes::File(file) => file.read(buffer),
+                Bytes::Spool { spool, content, at } => {
+                    spool.read_at(content, *at, buffer).inspect(|count| *at += *count as u64)
+                }
+            };
+            match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(BuildError::Read { path: shown(self.path), source }),
                 Ok(count) => return Ok(count),

@@ -46,6 +46,12 @@ pub enum BuildError {
         /// As it was given.
         path: PathBuf,
     },
+    /// A tree from elsewhere that is not in the order of a stream, or names a path twice.
+    #[error("{path:?} stands twice or out of order in the tree")]
+    Twice {
+        /// The path.
+        path: PathBuf,
+    },
     /// A file is not what it was a moment ago.
     #[error(
         "{path:?} changed while it was read; stop what writes to it, or copy the directory and push the copy"

@@ -19,11 +19,15 @@ mod pipeline;
 mod produce;
 pub mod reader;
 mod scan;
+mod spool;
 mod stale;
+mod tree;
 
 pub use build::{BuildOptions, Built, Progress, build};
 pub use error::BuildError;
-pub use scan::{Owner, ScanOptions, Tree, scan};
+pub use scan::{Owner, ScanOptions, scan};
+pub use spool::{Spool, Spooled};
+pub use tree::Tree;
 
 #[cfg(test)]
 mod tests;

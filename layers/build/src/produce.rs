@@ -10,8 +10,9 @@ use plyos_layer_format::stream::{self, END};
 use crate::ahead::{Hashed, is_large};
 use crate::content::{Content, READ};
 use crate::error::BuildError;
-use crate::scan::{Tree, shown};
+use crate::scan::shown;
 use crate::stale::{self, Timed};
+use crate::tree::Tree;
 
 /// Why the stream ended early.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ use crate::ahead::{self, AHEAD};
 use crate::blob_writer::BlobWriter;
 use crate::error::BuildError;
 use crate::produce::{self, Produced, Stop};
-use crate::scan::Tree;
+use crate::tree::Tree;
 
 pub(crate) use self::worker::compressor;
 

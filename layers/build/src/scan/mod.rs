@@ -10,47 +10,13 @@ mod walk;
 pub(crate) use self::walk::{identity, shown};
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use plyos_layer_format::entry::Entry;
-use plyos_layer_format::index::MtimeRule;
 use rustix::fs::{Mode, OFlags};
 
 pub use self::options::{Owner, ScanOptions};
 use crate::error::BuildError;
-
-/// What was found in a directory, ready to be built.
-#[derive(Debug)]
-pub struct Tree {
-    /// Handle of the directory: entries are opened relative to it.
-    pub(crate) root: OwnedFd,
-    /// In stream order. Offsets, and times that come of content, are filled in by [`crate::build`].
-    pub(crate) entries: Vec<Entry>,
-    /// For each entry the device and inode number it was seen with.
-    pub(crate) identities: Vec<Identity>,
-    pub(crate) mtime_rule: MtimeRule,
-}
-
-/// By which a file is known again when it is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Identity {
-    pub device: u64,
-    pub inode: u64,
-}
-
-impl Tree {
-    /// The entries in stream order, the root first. Data offsets are zero and, under [`MtimeRule::Content`], so far all
-    /// times the fixed epoch.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    /// Bytes of all files' content, each inode once.
-    pub fn content_len(&self) -> u64 {
-        self.entries.iter().map(Entry::size).sum()
-    }
-}
+use crate::tree::{Origin, Tree};
 
 /// Walks `dir`. Nothing is written and no file's content is read.
 pub fn scan(dir: &Path, options: &ScanOptions) -> Result<Tree, BuildError> {
@@ -76,5 +42,5 @@ pub(crate) fn scan_in_order(
     };
     walk.root(&root)?;
     let walk::Walk { entries, identities, .. } = walk;
-    Ok(Tree { root, entries, identities, mtime_rule: options.mtime })
+    Ok(Tree { entries, mtime_rule: options.mtime, origin: Origin::Directory { root, identities } })
 }

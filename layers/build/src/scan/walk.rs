@@ -12,8 +12,9 @@ use plyos_layer_format::index::MtimeRule;
 use plyos_layer_format::stream::{self, EPOCH};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
-use super::{Identity, Owner, ScanOptions, attributes};
+use super::{Owner, ScanOptions, attributes};
 use crate::error::BuildError;
+use crate::tree::Identity;
 
 /// The state of a walk.
 pub(super) struct Walk<'a> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::Permissions;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use tempfile::tempdir;
 
 use super::{build_tree, nasty, noise};
 use crate::scan::scan_in_order;
-use crate::{BuildOptions, Built, Owner, ScanOptions};
+use crate::{BuildError, BuildOptions, Built, Owner, ScanOptions, Spool, Tree};
 
 fn build_shuffled(dir: &Path, seed: u64, threads: usize) -> (Built, Vec<u8>) {
     let mut shuffle = |names: &mut Vec<Vec<u8>>| {
@@ -112,4 +113,37 @@ fn a_file_that_moves_keeps_its_chunks() {
     assert!(old.len() > 20);
     // All but the run before the file.
     assert_eq!(old.intersection(&new).count(), old.len() - 1);
+}
+
+#[test]
+fn a_tree_from_a_spool_is_the_layer_of_the_directory() {
+    let dir = tempdir().unwrap();
+    nasty::make(dir.path());
+    let tree = scan_in_order(dir.path(), &ScanOptions::default(), &mut |_| {}).unwrap();
+    let mut spool = Spool::new(tempfile::tempfile().unwrap());
+    // Spooled in another order than that of the stream, as an archive would have it.
+    let mut entries: Vec<_> = tree.entries().iter().cloned().enumerate().rev().collect();
+    entries.sort_by_key(|(ordinal, _)| ordinal % 7);
+    let mut entries: Vec<_> = entries
+        .into_iter()
+        .map(|(ordinal, entry)| {
+            let is_file = matches!(entry.kind, EntryKind::File { .. });
+            let content = is_file.then(|| {
+                let path = std::ffi::OsStr::from_bytes(&entry.path);
+                spool.add(std::fs::File::open(dir.path().join(path)).unwrap()).unwrap()
+            });
+            (ordinal, (entry, content))
+        })
+        .collect();
+    entries.sort_by_key(|(ordinal, _)| *ordinal);
+    let entries: Vec<_> = entries.into_iter().map(|(_, entry)| entry).collect();
+    let options = BuildOptions { level: 3, threads: 2 };
+    let spooled = Tree::from_spool(spool, entries.clone(), tree.mtime_rule).unwrap();
+    assert!(build_tree(&spooled, &options) == build_tree(&tree, &options));
+
+    let mut twice = entries;
+    twice.insert(2, twice[1].clone());
+    let refused =
+        Tree::from_spool(Spool::new(tempfile::tempfile().unwrap()), twice, tree.mtime_rule).unwrap_err();
+    assert!(matches!(refused, BuildError::Twice { .. }), "{refused}");
 }
