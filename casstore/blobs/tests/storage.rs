@@ -28,7 +28,7 @@ fn repository() -> RepositoryName {
 
 async fn upload(storage: &Storage, content: &[u8]) -> Upload {
     let upload = storage.uploads.begin_once().await.unwrap();
-    upload.append(Bytes::copy_from_slice(content)).await.unwrap()
+    upload.append(vec![Bytes::copy_from_slice(content)]).await.unwrap()
 }
 
 async fn read(storage: &Storage, digest: &Digest, range: std::ops::Range<u64>) -> Vec<u8> {
@@ -104,12 +104,12 @@ async fn an_upload_survives_a_restart() {
     let (dir, storage) = both().remove(0);
     let id = storage.uploads.begin(&repository()).await.unwrap();
     let upload = storage.uploads.resume(&repository(), &id).await.unwrap();
-    drop(upload.append(Bytes::from_static(b"first ")).await.unwrap());
+    drop(upload.append(vec![Bytes::from_static(b"first ")]).await.unwrap());
 
     let restarted = Storage::local(dir.path(), 4).unwrap();
     let upload = restarted.uploads.resume(&repository(), &id).await.unwrap();
     assert_eq!(upload.received(), 6);
-    let upload = upload.append(Bytes::from_static(b"second")).await.unwrap();
+    let upload = upload.append(vec![Bytes::from_static(b"sec"), Bytes::from_static(b"ond")]).await.unwrap();
     restarted.blobs.commit(upload, &Digest::of(b"first second")).await.unwrap();
     let again = restarted.uploads.resume(&repository(), &id).await;
     assert!(matches!(again, Err(UploadError::Unknown)));

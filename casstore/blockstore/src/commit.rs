@@ -67,6 +67,8 @@ pub enum CommitError<E> {
     ActiveChanged(Option<GenerationId>),
     /// The slots are not those that the plan was made from.
     SlotsChanged,
+    /// A record to be replaced or removed is not the one that the plan was made from.
+    RecordChanged(RecordType),
     /// A slot would name a generation that has no record.
     MissingGeneration(u64),
     /// The slots contradict each other.
@@ -113,6 +115,9 @@ impl<E: fmt::Display> fmt::Display for CommitError<E> {
             }
             Self::ActiveChanged(None) => f.write_str("no generation is active any more; plan again"),
             Self::SlotsChanged => f.write_str("the slots changed meanwhile; plan again"),
+            Self::RecordChanged(record_type) => {
+                write!(f, "the record ({record_type}) changed meanwhile; plan again")
+            }
             Self::MissingGeneration(number) => {
                 write!(f, "a slot would name generation {number}, which has no record")
             }
@@ -214,6 +219,13 @@ fn check<E>(view: &StoreView, transaction: &Transaction, expect: Expect) -> Resu
     {
         return Err(CommitError::ActiveChanged(active));
     }
+    // Slots may have gone there and back and look untouched; what was recorded on the way must not be written over.
+    for (key, change) in &transaction.records {
+        let found = view.chosen.directory.records.get(key).map(|entry| entry.hash);
+        if found != change.seen {
+            return Err(CommitError::RecordChanged(key.0));
+        }
+    }
     let Some(change) = transaction.slots else { return Ok(current) };
     if change.seen != current {
         return Err(CommitError::SlotsChanged);
@@ -255,14 +267,14 @@ fn next_directory<D: BlockDevice>(
     // What this program does not know of compatible features it has not kept up, so their bits go.
     let mut next = Directory { compat: 0, ..old.clone() };
     for (key, change) in &transaction.records {
-        let Some(change) = change else {
+        let Some(bytes) = &change.bytes else {
             next.records.remove(key);
             continue;
         };
-        if change.bytes.is_empty() || change.bytes.len() as u64 > MAX_RECORD_LEN {
+        if bytes.is_empty() || bytes.len() as u64 > MAX_RECORD_LEN {
             return Err(CommitError::Limits);
         }
-        let (extent, hash) = batch.write(&change.bytes)?;
+        let (extent, hash) = batch.write(bytes)?;
         let entry = RecordEntry { record_type: key.0, key: key.1, extent, hash, added_at: change.at };
         next.records.insert(*key, entry);
     }

@@ -46,16 +46,23 @@ impl LayerMap {
         Self { compat: 0, layer_id, page_hashes, places }
     }
 
+    /// Reads the head of a map of `map_len` bytes: whose it is, and how many page hashes follow the head.
+    pub(crate) fn parse_head(head: &[u8; layer_map::SIZE], map_len: u64) -> Result<(LayerId, u32), MapError> {
+        let preamble = Preamble::parse_head(head, &MAP_MAGIC, layer_map::SIZE, 0)?;
+        let view = View::new(head, &layer_map::LAYOUT).ok_or(PreambleError::Truncated)?;
+        let pages = view.u32(layer_map::PAGE_COUNT);
+        if preamble.total_len != map_len || stated_len(&view) != Some(map_len) || pages == 1 {
+            return Err(MapError::Malformed);
+        }
+        Ok((LayerId::from_bytes(view.array(layer_map::LAYER_ID)), pages))
+    }
+
     /// Reads the map of a layer in a store of `store_len` bytes. `bytes` is the whole map and no more.
     pub fn parse(bytes: &[u8], store_len: u64) -> Result<Self, MapError> {
         let (head, object) = Preamble::parse(bytes, &MAP_MAGIC, layer_map::SIZE, 0)?;
         let view = View::new(object, &layer_map::LAYOUT).ok_or(PreambleError::Truncated)?;
-        let chunks = view.u64(layer_map::CHUNK_COUNT);
         let pages = view.u32(layer_map::PAGE_COUNT);
-        let expected = chunks
-            .checked_mul(Place::SIZE as u64)
-            .and_then(|places| places.checked_add(u64::from(pages) * 32 + layer_map::SIZE as u64));
-        let length_fits = expected == Some(bytes.len() as u64) && object.len() == bytes.len();
+        let length_fits = stated_len(&view) == Some(bytes.len() as u64) && object.len() == bytes.len();
         if !length_fits
             || bytes.len() as u64 > MAX_MAP_LEN
             || !view.is_zero(layer_map::RESERVED)
@@ -113,6 +120,12 @@ impl LayerMap {
     }
 }
 
+/// Bytes of a map by the counts in its head.
+fn stated_len(head: &View<'_>) -> Option<u64> {
+    let places = head.u64(layer_map::CHUNK_COUNT).checked_mul(Place::SIZE as u64)?;
+    places.checked_add(u64::from(head.u32(layer_map::PAGE_COUNT)) * 32 + layer_map::SIZE as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +151,21 @@ mod tests {
             let bytes = map.emit();
             prop_assert_eq!(bytes.len() as u64, map.emitted_len());
             prop_assert_eq!(LayerMap::parse(&bytes, STORE), Ok(map));
+        }
+
+        #[test]
+        fn the_head_alone_says_whose_map_it_is_and_refuses_another_length(
+            map in maps(), at in 0..layer_map::SIZE, value: u8
+        ) {
+            let len = map.emitted_len();
+            let mut head: [u8; layer_map::SIZE] = map.emit()[..layer_map::SIZE].try_into().unwrap();
+            let pages = map.page_hashes.len() as u32;
+            prop_assert_eq!(LayerMap::parse_head(&head, len), Ok((map.layer_id, pages)));
+            prop_assert!(LayerMap::parse_head(&head, len + 16).is_err());
+            head[at] = value;
+            if let Ok((_, pages)) = LayerMap::parse_head(&head, len) {
+                prop_assert!(layer_map::SIZE as u64 + u64::from(pages) * 32 <= len);
+            }
         }
 
         #[test]

@@ -3,6 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::layout::layer_map;
 use crate::{BlockDevice, Extent, LayerEntry, LayerMap, LayerState, MapError, RecordEntry};
 
 /// Why a record or map could not be read.
@@ -52,4 +53,27 @@ pub fn read_map<D: BlockDevice>(
         return Err(ReadError::Contradiction);
     }
     Ok(map)
+}
+
+/// Reads what a mount needs of a layer's map: the chaining values of its index's pages, and no place, so that the cost does not
+/// grow with the layer's chunks. They are claims until they merge to the layer's identity, so the map's own hash, which would
+/// need the whole map, is not asked.
+pub fn read_page_hashes<D: BlockDevice>(
+    device: &D,
+    entry: &LayerEntry,
+) -> Result<Vec<[u8; 32]>, ReadError<D::Error>> {
+    let mut head = [0; layer_map::SIZE];
+    if entry.map.len < head.len() as u64 {
+        return Err(ReadError::Map(MapError::Malformed));
+    }
+    device.read_at(entry.map.offset, &mut head).map_err(ReadError::Io)?;
+    let (layer_id, pages) = LayerMap::parse_head(&head, entry.map.len).map_err(ReadError::Map)?;
+    if layer_id != entry.id {
+        return Err(ReadError::Contradiction);
+    }
+    // The head agrees with the map's length, which was checked against the store's: the hashes lie inside both.
+    let list = Extent { offset: entry.map.offset + head.len() as u64, len: u64::from(pages) * 32 };
+    let bytes = read_extent(device, list).map_err(ReadError::Io)?;
+    let (hashes, _) = bytes.as_chunks::<32>();
+    Ok(hashes.to_vec())
 }

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use plyos_ids::{LayerId, ManifestDigest};
+use plyos_ids::{LayerId, ManifestDigest, ObjectHash};
 use plyos_slots::Slots;
 
 use crate::{Extent, LayerMap, RecordType};
@@ -21,11 +21,13 @@ pub struct LayerChange {
     pub at: u64,
 }
 
-/// A record to be added or replaced.
+/// A record to be added, replaced or removed, and what the change was made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordChange {
-    /// Its bytes, at least one.
-    pub bytes: Vec<u8>,
+    /// Hash of the record that was seen, `None` when there was none; a commit is refused when another is there now.
+    pub seen: Option<ObjectHash>,
+    /// The new bytes, at least one; `None` removes it.
+    pub bytes: Option<Vec<u8>>,
     /// Now, seconds since 1970-01-01 UTC.
     pub at: u64,
 }
@@ -44,8 +46,8 @@ pub struct SlotsChange {
 pub struct Transaction {
     /// Layers to be put, or removed (`None`).
     pub layers: BTreeMap<LayerId, Option<LayerChange>>,
-    /// Records to be put, or removed (`None`).
-    pub records: BTreeMap<(RecordType, [u8; 32]), Option<RecordChange>>,
+    /// Records to be put or removed.
+    pub records: BTreeMap<(RecordType, [u8; 32]), RecordChange>,
     /// New slots.
     pub slots: Option<SlotsChange>,
     /// Raises the time floor to at least this; 0 leaves it.

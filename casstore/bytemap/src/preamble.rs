@@ -82,6 +82,19 @@ impl Preamble {
         header_size: usize,
         known_incompat: u32,
     ) -> Result<(Self, &'a [u8]), PreambleError> {
+        let found = Self::parse_head(bytes, magic, header_size, known_incompat)?;
+        let total = usize::try_from(found.total_len).map_err(|_| PreambleError::Malformed)?;
+        let object = bytes.get(..total).ok_or(PreambleError::Truncated)?;
+        Ok((found, object))
+    }
+
+    /// The same for who has only the object's head at hand: `bytes` may end before the object does.
+    pub fn parse_head(
+        bytes: &[u8],
+        magic: &[u8; 8],
+        header_size: usize,
+        known_incompat: u32,
+    ) -> Result<Self, PreambleError> {
         let view = View::new(bytes, &preamble::LAYOUT).ok_or(PreambleError::Truncated)?;
         let found = Self {
             magic: view.array(preamble::MAGIC),
@@ -103,12 +116,7 @@ impl Preamble {
         if usize::from(found.header_size) != header_size || !view.is_zero(preamble::RESERVED) {
             return Err(PreambleError::Malformed);
         }
-        let total = usize::try_from(found.total_len).map_err(|_| PreambleError::Malformed)?;
-        if total < header_size {
-            return Err(PreambleError::Malformed);
-        }
-        let object = bytes.get(..total).ok_or(PreambleError::Truncated)?;
-        Ok((found, object))
+        if found.total_len < header_size as u64 { Err(PreambleError::Malformed) } else { Ok(found) }
     }
 
     /// Writes the preamble at the start of `out`.

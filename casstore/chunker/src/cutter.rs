@@ -82,6 +82,16 @@ impl Cutter {
         sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         while !bytes.is_empty() {
+            if self.taken == self.buffer.len() {
+                // Nothing is held: cut where the bytes lie, without a copy.
+                self.buffer.clear();
+                self.taken = 0;
+                while bytes.len() >= self.rule.sizes.maximum {
+                    let (chunk, rest) = bytes.split_at(self.rule.first(bytes).clamp(1, bytes.len()));
+                    sink(chunk)?;
+                    bytes = rest;
+                }
+            }
             if self.buffer.len() == BUFFER {
                 self.buffer.drain(..self.taken);
                 self.taken = 0;

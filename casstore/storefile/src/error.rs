@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use plyos_blockstore::{CommitError, OpenError};
+use plyos_blockstore::{CommitError, OpenError, ReadError};
 use plyos_ids::GenerationId;
 
 /// The answer of everything here.
@@ -143,6 +143,15 @@ impl StoreError {
         }
     }
 
+    /// A record or map that could not be read, or is damaged; `what` names it.
+    pub(crate) fn unreadable(path: impl Into<PathBuf>, what: &str, error: ReadError<io::Error>) -> Self {
+        let path = path.into();
+        match error {
+            ReadError::Io(source) => Self::Io { doing: "reading the store", path, source },
+            other => Self::Damaged { path, what: format!("{what}: {other}") },
+        }
+    }
+
     pub(crate) fn committing(path: impl Into<PathBuf>, error: CommitError<io::Error>) -> Self {
         let path = path.into();
         let why = error.to_string();
@@ -156,7 +165,9 @@ impl StoreError {
             }
             CommitError::Unreadable | CommitError::ReadOnly(_) => Self::ReadOnly { path, why },
             CommitError::ActiveChanged(active) => Self::Changed { path, why, active },
-            CommitError::SlotsChanged => Self::Changed { path, why, active: None },
+            CommitError::SlotsChanged | CommitError::RecordChanged(_) => {
+                Self::Changed { path, why, active: None }
+            }
             CommitError::MissingGeneration(_)
             | CommitError::BadSlots
             | CommitError::Limits

@@ -8,6 +8,7 @@
 //! | module | idea |
 //! | --- | --- |
 //! | [`Store`], [`StoredLayer`] | what is in a store, read and verified |
+//! | [`MountedLayer`] | a layer whose places are read when the first is asked for |
 //! | [`CreateOptions`] | making a store |
 //! | [`Writer`], [`LayerUpdate`] | append, then commit |
 //! | [`SlotWriter`] | promotions and their records, beside a download |
@@ -35,7 +36,7 @@ mod writer;
 pub use create::CreateOptions;
 pub use device::{Access, FileDevice};
 pub use error::{Result, StoreError};
-pub use layer::{INDEX_PAGE, StoredLayer};
+pub use layer::{INDEX_PAGE, MountedLayer, StoredLayer};
 pub use lease::Lease;
 pub use locks::{LockMode, StoreDevice};
 pub use plyos_blockstore::{

@@ -47,7 +47,7 @@ impl<D: StoreDevice> SlotWriter<D> {
     /// Puts a small record, such as floors, history or bad layer sets.
     pub fn put_record(&mut self, record_type: RecordType, key: &[u8; 32], bytes: &[u8]) -> Result<()> {
         let change = record_change(&self.store, record_type, key, bytes)?;
-        self.transaction.records.insert((record_type, *key), Some(change));
+        self.transaction.records.insert((record_type, *key), change);
         Ok(())
     }
 

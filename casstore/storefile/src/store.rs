@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plyos_blockstore::{
-    BadSets, Extent, Floors, History, LayerEntry, ListError, OpenError, Place, ReadError, RecordEntry,
-    RecordType, StoreView, Superblock, open, read_extent, read_map, read_record,
+    BadSets, Extent, Floors, History, LayerEntry, ListError, OpenError, Place, RecordEntry, RecordType,
+    StoreView, Superblock, open, read_extent, read_map, read_page_hashes, read_record,
 };
 use plyos_ids::{ChunkId, LayerId};
 use plyos_slots::Slots;
 
 use crate::decode::decode;
+use crate::layer::map_of;
 use crate::locks::CommitLock;
-use crate::{Access, FileDevice, LockMode, Result, StoreDevice, StoreError, StoredLayer};
+use crate::{Access, FileDevice, LockMode, MountedLayer, Result, StoreDevice, StoreError, StoredLayer};
 
 /// A store as it was when it was opened or last refreshed.
 #[derive(Debug)]
@@ -77,10 +78,20 @@ impl<D: StoreDevice> Store<D> {
     /// One layer with its map, verified; `None` when the store has it not at all.
     pub fn layer(&self, id: &LayerId) -> Result<Option<StoredLayer<D>>> {
         let Some(entry) = self.view.chosen.directory.layers.get(id) else { return Ok(None) };
-        match read_map(&*self.device, entry, self.superblock().store_len()) {
-            Ok(map) => Ok(Some(StoredLayer::new(entry, map, Arc::clone(&self.device), self.path.clone()))),
-            Err(error) => Err(self.unreadable(error, || format!("the map of layer {id}"))),
-        }
+        let store_len = self.superblock().store_len();
+        let map = read_map(&*self.device, entry, store_len)
+            .map_err(|error| StoreError::unreadable(&self.path, &map_of(id), error))?;
+        let (device, path) = (Arc::clone(&self.device), self.path.clone());
+        Ok(Some(StoredLayer::new(entry, map, store_len, device, path)))
+    }
+
+    /// One layer as a mount needs it, without its places; `None` when the store has it not at all.
+    pub fn mounted_layer(&self, id: &LayerId) -> Result<Option<MountedLayer<D>>> {
+        let Some(entry) = self.view.chosen.directory.layers.get(id) else { return Ok(None) };
+        let hashes = read_page_hashes(&*self.device, entry)
+            .map_err(|error| StoreError::unreadable(&self.path, &map_of(id), error))?;
+        let (device, path) = (Arc::clone(&self.device), self.path.clone());
+        Ok(Some(MountedLayer::new(entry, hashes, self.superblock().store_len(), device, path)))
     }
 
     /// Every record of a type, sorted by key.
@@ -90,13 +101,28 @@ impl<D: StoreDevice> Store<D> {
     }
 
     /// One record, verified; `None` when there is none. Types of which there is one have the key
-    /// [`RecordType::ONLY`].
+    /// [`RecordType::ONLY`]. [`StoreError::Changed`] when others have replaced it since this store was looked at.
     pub fn record(&self, record_type: RecordType, key: &[u8; 32]) -> Result<Option<Vec<u8>>> {
         let Some(entry) = self.view.chosen.directory.records.get(&(record_type, *key)) else {
             return Ok(None);
         };
-        let found = read_record(&*self.device, entry);
-        found.map(Some).map_err(|error| self.unreadable(error, || format!("a record ({record_type})")))
+        read_record(&*self.device, entry).map(Some).map_err(|error| {
+            let what = format!("a record ({record_type})");
+            if !self.was_replaced(entry) {
+                return StoreError::unreadable(&self.path, &what, error);
+            }
+            let why = format!("{what} was replaced before it could be read");
+            StoreError::Changed { path: self.path.clone(), why, active: None }
+        })
+    }
+
+    /// Whether others have replaced a record since: after two commits its place may be written over, which is no damage.
+    fn was_replaced(&self, entry: &RecordEntry) -> bool {
+        let is_it = |now: &RecordEntry| (now.extent, now.hash) == (entry.extent, entry.hash);
+        look(&*self.device, &self.path).is_ok_and(|view| {
+            let now = view.chosen.directory.records.get(&(entry.record_type, entry.key));
+            !now.is_some_and(is_it)
+        })
     }
 
     /// The history; empty when none was written.
@@ -140,14 +166,6 @@ impl<D: StoreDevice> Store<D> {
         let stored =
             read_extent(&*self.device, extent).map_err(StoreError::io("reading a chunk of", &self.path))?;
         decode(place.codec, stored, uncompressed_len, id).map_err(damaged)
-    }
-
-    fn unreadable(&self, error: ReadError<std::io::Error>, what: impl FnOnce() -> String) -> StoreError {
-        let path = self.path.clone();
-        match error {
-            ReadError::Io(source) => StoreError::Io { doing: "reading the store", path, source },
-            other => StoreError::Damaged { path, what: format!("{}: {other}", what()) },
-        }
     }
 }
 

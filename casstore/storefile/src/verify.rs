@@ -90,8 +90,10 @@ impl<D: StoreDevice> Store<D> {
     /// Reads the map of a layer and compares it with its hash. What it says is believed by nobody: each chunk is compared
     /// with its own identity.
     pub fn verify_map(&self, entry: &LayerEntry) -> Result<StoredLayer<D>, Defect> {
-        let map = read_map(&*self.device, entry, self.superblock().store_len())?;
-        Ok(StoredLayer::new(entry, map, std::sync::Arc::clone(&self.device), self.path.clone()))
+        let store_len = self.superblock().store_len();
+        let map = read_map(&*self.device, entry, store_len)?;
+        let (device, path) = (std::sync::Arc::clone(&self.device), self.path.clone());
+        Ok(StoredLayer::new(entry, map, store_len, device, path))
     }
 
     /// Reads the whole index of a layer, a piece at a time, and compares it with the layer's identity.
@@ -129,14 +131,14 @@ impl<D: StoreDevice> Store<D> {
         now.is_some_and(|now| now.extent == entry.extent && now.hash == entry.hash)
     }
 
-    fn verify_chunk(&self, check: &ChunkCheck) -> Result<(), Defect> {
+    fn verify_chunk(&self, check: &ChunkCheck) -> Result<Vec<u8>, Defect> {
         let place = check.place;
         if place.source != 0 || !place.fits(self.superblock().store_len()) {
             return Err(Defect::Wrong(String::from("its place is not in this store")));
         }
         let mut stored = vec![0; place.length as usize];
         self.device.read_at(place.offset, &mut stored)?;
-        decode(place.codec, stored, check.length, &check.id).map(|_| ()).map_err(Defect::Wrong)
+        decode(place.codec, stored, check.length, &check.id).map_err(Defect::Wrong)
     }
 }
 
@@ -149,14 +151,29 @@ impl<D: StoreDevice + Send + Sync> Store<D> {
         threads: NonZero<usize>,
         advance: &(dyn Fn(u64) + Sync),
     ) -> Vec<(usize, Defect)> {
+        self.look_at_chunks(checks, threads, advance, &|_, _| {})
+    }
+
+    /// [`Store::verify_chunks`] that also shows the bytes of each chunk that verifies, with its position in `checks`, to
+    /// `look`: for who wants to know more of them, so that they are read once.
+    pub fn look_at_chunks(
+        &self,
+        checks: &[ChunkCheck],
+        threads: NonZero<usize>,
+        advance: &(dyn Fn(u64) + Sync),
+        look: &(dyn Fn(usize, &[u8]) + Sync),
+    ) -> Vec<(usize, Defect)> {
         let next = AtomicUsize::new(0);
         let damaged = Mutex::new(Vec::new());
         let work = || {
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(check) = checks.get(at) else { return };
-                if let Err(defect) = self.verify_chunk(check) {
-                    damaged.lock().unwrap_or_else(PoisonError::into_inner).push((at, defect));
+                match self.verify_chunk(check) {
+                    Ok(bytes) => look(at, &bytes),
+                    Err(defect) => {
+                        damaged.lock().unwrap_or_else(PoisonError::into_inner).push((at, defect));
+                    }
                 }
                 advance(u64::from(check.place.length));
             }

@@ -16,7 +16,7 @@ use plyos_slots::Slots;
 use crate::append::{AppendError, Appender};
 use crate::lease::{end_retirement, try_retire};
 use crate::locks::{CommitLock, WRITER_BYTE, lock};
-use crate::record::{now, record_change};
+use crate::record::{now, record_change, record_removal};
 use crate::store::look;
 use crate::{Access, FileDevice, LockMode, Result, Store, StoreDevice, StoreError};
 
@@ -165,13 +165,14 @@ impl<D: StoreDevice> Writer<D> {
     /// Puts a record of 1 byte to 64 MiB.
     pub fn put_record(&mut self, record_type: RecordType, key: &[u8; 32], bytes: &[u8]) -> Result<()> {
         let change = record_change(&self.store, record_type, key, bytes)?;
-        self.transaction.records.insert((record_type, *key), Some(change));
+        self.transaction.records.insert((record_type, *key), change);
         Ok(())
     }
 
     /// Removes a record.
     pub fn remove_record(&mut self, record_type: RecordType, key: &[u8; 32]) {
-        self.transaction.records.insert((record_type, *key), None);
+        let change = record_removal(&self.store, record_type, key);
+        self.transaction.records.insert((record_type, *key), change);
     }
 
     /// Sets the slots, made from those that this writer shows. The commit is refused when others were written

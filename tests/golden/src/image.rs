@@ -116,7 +116,7 @@ fn records(index: &[u8]) -> Result<Transaction> {
         (RecordType::History, RecordType::ONLY, history.emit()),
         (RecordType::Floors, RecordType::ONLY, floors.emit()),
     ];
-    let change = |(kind, key, bytes)| ((kind, key), Some(RecordChange { bytes, at: NOW }));
+    let change = |(kind, key, bytes)| ((kind, key), RecordChange { seen: None, bytes: Some(bytes), at: NOW });
     Ok(Transaction {
         records: BTreeMap::from(records.map(change)),
         time_floor: NOW,

@@ -16,7 +16,7 @@ pub type Done = Result<(), Box<dyn Error>>;
 
 /// A layer: its name, and its chunks as (seed, length).
 pub struct Layer {
-    name: &'static str,
+    pub name: &'static str,
     pub chunks: &'static [(u8, u32)],
 }
 
@@ -30,14 +30,14 @@ pub const TOOLS: Layer = Layer { name: "tools", chunks: &[(30, 14_000), (31, 4_0
 
 /// A chunk as it is stored.
 #[derive(Clone)]
-struct Stored {
-    id: [u8; 32],
-    codec: Codec,
-    bytes: std::sync::Arc<[u8]>,
+pub struct Stored {
+    pub id: [u8; 32],
+    pub codec: Codec,
+    pub bytes: std::sync::Arc<[u8]>,
 }
 
 /// Half of a chunk compresses; an even one is compressed.
-fn stored((seed, len): (u8, u32)) -> Stored {
+pub fn stored((seed, len): (u8, u32)) -> Stored {
     static MADE: LazyLock<Mutex<BTreeMap<(u8, u32), Stored>>> = LazyLock::new(Mutex::default);
     let make = || {
         let mut bytes = vec![seed; len as usize];
@@ -52,6 +52,8 @@ fn stored((seed, len): (u8, u32)) -> Stored {
 }
 
 impl Layer {
+    pub const ALL: [&'static Self; 5] = [&BASE, &DOCS, &DOCS2, &MODEL, &TOOLS];
+
     /// A stand-in for an index: the name, then identity and length of each chunk.
     fn index(&self) -> Vec<u8> {
         let mut index = format!("{:16}", self.name).into_bytes();

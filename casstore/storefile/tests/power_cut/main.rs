@@ -17,6 +17,7 @@ mod device;
 mod layers;
 mod mutation;
 mod record;
+mod repair;
 mod resurrection;
 mod verify;
 mod workload;

@@ -1,4 +1,4 @@
-//! The harness is shown to see: seven mistakes that the store's code could make. Each is made by a device that does with
+//! The harness is shown to see: six mistakes that the store's code could make, one in two forms. Each is made by a device that does with
 //! reads, writes, flushes and locks what the mistaken code would have done, so that the code under test stays as it is
 //! and one run of `cargo test` makes them all.
 
@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use plyos_blockstore::Superblock;
 use plyos_blockstore::layout::SUPERBLOCK_OFFSETS;
-use plyos_slots::Slots;
 
 use crate::device::{Image, Operation};
 
@@ -27,12 +26,10 @@ pub enum Mutation {
     ChecksumUnchecked,
     /// Clean-up finds that nobody holds a lease.
     LeaseIgnored,
-    /// A commit sees the slots that its plan was made from, whatever is there now.
-    NoCompareAndSwap,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::NoFlushBeforeFlip,
         Self::NoFlushAfterFlip,
         Self::OrderSwapped,
@@ -40,7 +37,6 @@ impl Mutation {
         Self::SequenceKept,
         Self::ChecksumUnchecked,
         Self::LeaseIgnored,
-        Self::NoCompareAndSwap,
     ];
 
     /// The checks that may see it first.
@@ -53,7 +49,6 @@ impl Mutation {
             Self::SequenceKept => &["[visible]"],
             Self::ChecksumUnchecked => &["[old or new]", "[older copy]", "[completes]"],
             Self::LeaseIgnored => &["[lease]"],
-            Self::NoCompareAndSwap => &["[history]"],
         }
     }
 
@@ -70,13 +65,11 @@ pub struct Lens {
     flipped: bool,
     /// What is written after the superblock, in swapped order.
     held: Vec<Operation>,
-    /// The slots that the program saw first or wrote last.
-    slots: Option<Slots>,
 }
 
 impl Lens {
     pub const fn new(mutation: Option<Mutation>) -> Self {
-        Self { mutation, flipped: false, held: Vec::new(), slots: None }
+        Self { mutation, flipped: false, held: Vec::new() }
     }
 
     /// Changes what a program reads.
@@ -96,11 +89,6 @@ impl Lens {
                 }
             }
             Mutation::ChecksumUnchecked if out.starts_with(b"PLYSTORE") => seal(out),
-            Mutation::NoCompareAndSwap => {
-                let Ok(found) = Superblock::parse(out) else { return };
-                let slots = *self.slots.get_or_insert_with(|| newest_slots(image));
-                out.copy_from_slice(&Superblock { slots, ..found }.emit());
-            }
             _ => {}
         }
     }
@@ -112,7 +100,6 @@ impl Lens {
         }
         let Operation::Write { bytes, .. } = write else { return };
         let Ok(found) = Superblock::parse(bytes) else { return };
-        self.slots = Some(found.slots);
         if self.mutation == Some(Mutation::SequenceKept) && found.sequence > 1 {
             *bytes = Arc::from(&Superblock { sequence: found.sequence - 1, ..found }.emit()[..]);
         }
@@ -143,13 +130,4 @@ fn seal(bytes: &mut [u8]) {
     let covered = Superblock::SIZE - 32;
     let checksum = *blake3::hash(&bytes[..covered]).as_bytes();
     bytes[covered..].copy_from_slice(&checksum);
-}
-
-fn newest_slots(image: &Image) -> Slots {
-    let copies = SUPERBLOCK_OFFSETS.into_iter().filter_map(|offset| {
-        let mut bytes = [0; Superblock::SIZE];
-        image.read(offset as usize, &mut bytes);
-        Superblock::parse(&bytes).ok()
-    });
-    copies.max_by_key(|copy| copy.sequence).map(|copy| copy.slots).unwrap_or_default()
 }

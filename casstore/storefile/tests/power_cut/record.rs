@@ -1,5 +1,7 @@
 //! A workload as it goes without a cut, with the states that it passes through; and what must hold after a cut in it.
 
+use std::collections::BTreeSet;
+
 use crate::cut::Cut;
 use crate::device::{Image, Medium, Operation};
 use crate::mutation::Mutation;
@@ -45,7 +47,7 @@ impl Recording {
             step(&medium).map_err(|error| format!("[completes] \"{name}\": {error}"))?;
             ends.push(medium.log_len());
         }
-        let found = read_all(&base, mutation)?;
+        let found = read_all(&base, mutation, workload.damaged)?;
         let (sequence, older) =
             found.as_ref().map_or((0, None), |found| (found.sequence, found.older.clone()));
         let first =
@@ -53,7 +55,24 @@ impl Recording {
         let (log, states, flushed) = (medium.log(), vec![first], vec![(0, base)]);
         let mut recording = Self { workload, mutation, log, states, older, flushed };
         recording.replay(&ends)?;
+        recording.heals(from == 0)?;
         Ok(recording)
+    }
+
+    /// What the workload knows to be damaged is so in its first state, and nothing is in its last one.
+    fn heals(&self, from_start: bool) -> Result<(), String> {
+        let damaged =
+            |state: &State| state.snapshot.iter().flat_map(|found| &found.damaged).copied().collect();
+        let (first, last): (BTreeSet<_>, BTreeSet<_>) =
+            (damaged(&self.states[0]), damaged(&self.states[self.states.len() - 1]));
+        if !last.is_empty() {
+            return Err(format!("[whole] damaged at the end: {last:?}"));
+        }
+        let known: BTreeSet<_> = self.workload.damaged.iter().copied().collect();
+        if from_start && first != known {
+            return Err(format!("[whole] damaged at the start: {first:?}"));
+        }
+        Ok(())
     }
 
     /// Looks at the store after each commit.
@@ -73,7 +92,8 @@ impl Recording {
             if (returned || matches!(self.log[number], Operation::Flush))
                 && let Some(flip) = flip.take()
             {
-                let found = read_all(&image, self.mutation)?.ok_or("[visible] no store after a commit")?;
+                let found = read_all(&image, self.mutation, self.workload.damaged)?
+                    .ok_or("[visible] no store after a commit")?;
                 let resume = from + ends.iter().filter(|other| **other <= end).count();
                 self.reach(found, flip, end, resume)?;
             }
@@ -137,7 +157,7 @@ impl Recording {
     pub fn reached(&self, cut: &Cut, image: &Image) -> Result<usize, String> {
         let old = self.certain(cut.at);
         let flipping = self.states.get(old + 1).is_some_and(|new| new.flip < cut.at);
-        let found = read_all(image, self.mutation)?;
+        let found = read_all(image, self.mutation, self.workload.damaged)?;
         let (snapshot, sequence, older, astray) = match found {
             Some(Found { snapshot, sequence, older, astray }) => (Some(snapshot), sequence, older, astray),
             None => (None, 0, None, false),
@@ -178,7 +198,8 @@ impl Recording {
         for (name, step) in &self.workload.steps[resume..] {
             step(&medium).map_err(|error| format!("[completes] \"{name}\" afterwards: {error}"))?;
         }
-        self.same_end(read_all(&medium.image(), self.mutation)?.map(|found| found.snapshot))
+        let found = read_all(&medium.image(), self.mutation, self.workload.damaged)?;
+        self.same_end(found.map(|found| found.snapshot))
     }
 
     /// The same, recorded, so that it can be cut in turn.

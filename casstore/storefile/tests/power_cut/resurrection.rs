@@ -35,8 +35,8 @@ fn a_superblock_torn_twice_does_not_rise_again() {
     let mut second = [Sector::New; 8];
     (second[0], second[7]) = (Sector::Old, Sector::Old);
     let twice = tear_flip(&once, |m| note(m, 9), second);
-    let old = read_all(&base, None).unwrap().unwrap().snapshot;
+    let old = read_all(&base, None, &[]).unwrap().unwrap().snapshot;
     for image in [once, twice] {
-        assert_eq!(read_all(&image, None).unwrap().unwrap().snapshot, old);
+        assert_eq!(read_all(&image, None, &[]).unwrap().unwrap().snapshot, old);
     }
 }

@@ -6,10 +6,12 @@ use plyos_blockstore::layout::{SUPERBLOCK_OFFSETS, UNIT};
 use plyos_blockstore::{CopyDefect, Extent, general_area, read_map, reserve_area};
 use plyos_ids::{ChunkId, LayerId};
 use plyos_slots::Slots;
-use plyos_storefile::{History, RecordType, Store, StoreError, Writer};
+use plyos_storefile::{History, LayerEntry, RecordType, Store, StoreError, Writer};
 
 use crate::device::{Image, Medium, Opening};
+use crate::layers::Layer;
 use crate::mutation::Mutation;
+use crate::repair::Damage;
 
 /// The state of a store as a user sees it: no offsets, no times of the clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct Snapshot {
     records: BTreeMap<(RecordType, [u8; 32]), Vec<u8>>,
     /// Numbers of generations that the history names and that have no record any more.
     pub cleaned: BTreeSet<u64>,
+    /// What does not verify.
+    pub damaged: BTreeSet<Damage>,
 }
 
 impl Snapshot {
@@ -49,8 +53,12 @@ fn failed<E: std::fmt::Display>(check: &'static str) -> impl Fn(E) -> String {
 }
 
 /// Reads a store to the last byte, and once more as it would be if the superblock that counts were lost: nothing that a
-/// valid copy reaches is ever written over. `None`: there is no store.
-pub fn read_all(image: &Image, mutation: Option<Mutation>) -> Result<Option<Found>, String> {
+/// valid copy reaches is ever written over. Only what the workload knows to be `damaged` may not verify. `None`: there is no store.
+pub fn read_all(
+    image: &Image,
+    mutation: Option<Mutation>,
+    damaged: &[Damage],
+) -> Result<Option<Found>, String> {
     let open = |image: &Image| {
         Store::on_device(Medium::new(image.clone(), Mutation::of_reader(mutation)).open(), "store")
     };
@@ -63,24 +71,24 @@ pub fn read_all(image: &Image, mutation: Option<Mutation>) -> Result<Option<Foun
             let mut without = image.clone();
             without.write(SUPERBLOCK_OFFSETS[store.view().chosen.number] as usize, &[0; 4096]);
             let older = open(&without).map_err(failed("older copy"))?;
-            let snapshot = read_store(&older).map_err(failed("older copy"))?;
+            let snapshot = read_store(&older, damaged).map_err(failed("older copy"))?;
             Some((older.superblock().sequence, snapshot))
         }
         Err(CopyDefect::Superblock(_) | CopyDefect::DirectoryHash) => None,
         Err(defect) => return Err(format!("[older copy] it is damaged: {defect}")),
     };
-    let snapshot = read_store(&store).map_err(failed("whole"))?;
-    account(&store)?;
+    let snapshot = read_store(&store, damaged).map_err(failed("whole"))?;
+    account(&store, damaged)?;
     let astray = store.view().other == Err(CopyDefect::DirectoryHash);
     Ok(Some(Found { snapshot, sequence: store.superblock().sequence, older, astray }))
 }
 
 /// Reads every byte that one copy reaches, and checks that what its slots and history name is whole.
-fn read_store(store: &Store<Opening>) -> Result<Snapshot, String> {
+fn read_store(store: &Store<Opening>, known: &[Damage]) -> Result<Snapshot, String> {
     let text = |error: StoreError| error.to_string();
-    let mut layers = BTreeMap::new();
-    for id in store.layers().map(|entry| entry.id).collect::<Vec<_>>() {
-        layers.insert(id, read_layer(store, &id)?);
+    let (mut layers, mut damaged) = (BTreeMap::new(), BTreeSet::new());
+    for entry in store.layers() {
+        layers.insert(entry.id, read_layer(store, entry, known, &mut damaged)?);
     }
     let mut records = BTreeMap::new();
     for record_type in RecordType::ALL {
@@ -110,19 +118,35 @@ fn read_store(store: &Store<Opening>) -> Result<Snapshot, String> {
     let floors = (superblock.time_floor, superblock.keyring_floor, superblock.state_version);
     let (slots, units) = (superblock.slots, superblock.unit_count);
     let next_generation = superblock.next_generation;
-    Ok(Snapshot { slots, next_generation, units, floors, layers, records, cleaned })
+    Ok(Snapshot { slots, next_generation, units, floors, layers, records, cleaned, damaged })
 }
 
-fn read_layer(store: &Store<Opening>, id: &LayerId) -> Result<Vec<bool>, String> {
-    let text = |error: StoreError| error.to_string();
-    let layer = store.layer(id).map_err(text)?.ok_or("a layer is gone")?;
-    let index = layer.index_bytes().map_err(text)?;
+/// Which chunks of a layer are here; of one whose map is damaged that is not known. Adds what does not verify to `damaged`.
+fn read_layer(
+    store: &Store<Opening>,
+    entry: &LayerEntry,
+    known: &[Damage],
+    damaged: &mut BTreeSet<Damage>,
+) -> Result<Vec<bool>, String> {
+    let id = entry.id;
+    let name = Layer::ALL.into_iter().find(|layer| layer.id() == id).map_or("", |layer| layer.name);
+    let mut note = |damage: Damage, why: String| {
+        damaged.insert(damage);
+        if known.contains(&damage) { Ok(()) } else { Err(format!("{damage:?}: {why}")) }
+    };
+    let index = store.read_index(entry).map_err(|defect| format!("the index of layer {id}: {defect}"))?;
+    let layer = match store.verify_map(entry) {
+        Ok(layer) => layer,
+        Err(defect) => return note(Damage::Map(name), defect.to_string()).map(|()| Vec::new()),
+    };
     let mut present = Vec::new();
-    for (record, place) in index[16..].chunks(36).zip(layer.places()) {
+    for (number, (record, place)) in index[16..].chunks(36).zip(layer.places()).enumerate() {
         let chunk = ChunkId::from_bytes(record[..32].try_into().unwrap());
         let len = u32::from_le_bytes(record[32..].try_into().unwrap());
-        if let Some(place) = place {
-            store.read_place(*place, len, &chunk).map_err(text)?;
+        if let Some(place) = place
+            && let Err(error) = store.read_place(*place, len, &chunk)
+        {
+            note(Damage::Chunk(name, number), error.to_string())?;
         }
         present.push(place.is_some());
     }
@@ -134,15 +158,19 @@ fn read_layer(store: &Store<Opening>, id: &LayerId) -> Result<Vec<bool>, String>
 
 /// What both copies reach shares bytes only where it is the same thing and stays clear of the superblocks; and a writer
 /// finds exactly the rest free, to the unit, and no lease.
-fn account(store: &Store<Opening>) -> Result<(), String> {
+fn account(store: &Store<Opening>, known: &[Damage]) -> Result<(), String> {
     let mut extents = BTreeSet::new();
     for copy in store.view().copies() {
         extents.insert(copy.superblock.directory);
         extents.extend(copy.directory.records.values().map(|entry| entry.extent));
         for entry in copy.directory.layers.values() {
             extents.extend([entry.index, entry.map]);
-            let map = read_map(store.device(), entry, copy.superblock.store_len());
-            let map = map.map_err(|error| format!("[whole] a map of copy {}: {error}", copy.number))?;
+            let map = match read_map(store.device(), entry, copy.superblock.store_len()) {
+                Ok(map) => map,
+                // Nobody can read a chunk through it, so it reaches none.
+                Err(_) if known.iter().any(|damage| damage.is_map_of(&entry.id)) => continue,
+                Err(error) => return Err(format!("[whole] a map of copy {}: {error}", copy.number)),
+            };
             extents.extend(map.places.iter().flatten().filter_map(|place| place.extent()));
         }
     }

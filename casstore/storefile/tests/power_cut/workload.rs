@@ -9,6 +9,7 @@ use plyos_storefile::{
 
 use crate::device::{LEASES, Medium, Opening};
 use crate::layers::*;
+use crate::repair::{Damage, repair, spoil};
 
 /// Bytes of the medium.
 pub const MEDIUM_LEN: usize = 320 * 4096;
@@ -27,11 +28,16 @@ pub struct Workload {
     pub steps: &'static [Step],
     /// Numbers of the generations that it may clean away.
     pub cleans: &'static [u64],
+    /// What does not verify at its start; at its end everything does.
+    pub damaged: &'static [Damage],
 }
 
-/// What the store learns joins this table; repair is missing so far.
+/// What most workloads are not.
+const PLAIN: Workload = Workload { name: "", before: &[], steps: &[], cleans: &[], damaged: &[] };
+
+/// What the store learns joins this table.
 pub const WORKLOADS: &[Workload] = &[
-    Workload { name: "first install", before: &[], steps: &[CREATE, INSTALL], cleans: &[] },
+    Workload { name: "first install", before: &[], steps: &[CREATE, INSTALL], ..PLAIN },
     Workload {
         name: "upgrade",
         before: &[CREATE, INSTALL],
@@ -39,7 +45,7 @@ pub const WORKLOADS: &[Workload] = &[
             UPGRADE_DOCS,
             ("upgrade with more", |m| go_live(m, &[&BASE, &DOCS2, &TOOLS], Action::Upgrade)),
         ],
-        cleans: &[],
+        ..PLAIN
     },
     Workload {
         name: "remove",
@@ -48,7 +54,7 @@ pub const WORKLOADS: &[Workload] = &[
             ("remove", |m| go_live(m, &[&BASE], Action::Remove)),
             ("install again", |m| go_live(m, &[&BASE, &DOCS], Action::Install)),
         ],
-        cleans: &[],
+        ..PLAIN
     },
     Workload {
         name: "rollback",
@@ -57,13 +63,13 @@ pub const WORKLOADS: &[Workload] = &[
             ("rollback to the other slot", |m| roll_back(m, 2)),
             ("rollback further", |m| roll_back(m, 1)),
         ],
-        cleans: &[],
+        ..PLAIN
     },
     Workload {
         name: "trial and promotion",
         before: &[CREATE, INSTALL],
         steps: &[TRIAL, BOOT, PROMOTE, ("the next trial", |m| try_out(m, &DOCS2, 2))],
-        cleans: &[],
+        ..PLAIN
     },
     Workload {
         name: "failed trial",
@@ -76,7 +82,7 @@ pub const WORKLOADS: &[Workload] = &[
             BOOT,
             ("tries used up", |m| commit_event(m, Event::TriesUsedUp, 62)),
         ],
-        cleans: &[],
+        ..PLAIN
     },
     Workload {
         name: "interrupted pull",
@@ -87,7 +93,7 @@ pub const WORKLOADS: &[Workload] = &[
                 activate(m, &[&BASE, &DOCS, &MODEL], Activation::Live, Action::Install)
             }),
         ],
-        cleans: &[],
+        ..PLAIN
     },
     Workload {
         name: "two writers",
@@ -97,7 +103,7 @@ pub const WORKLOADS: &[Workload] = &[
             ("a trial", |m| try_out(m, &DOCS2, 3)),
             ("a promotion between plan and commit", promotion_between_plan_and_commit),
         ],
-        cleans: &[],
+        ..PLAIN
     },
     Workload {
         name: "clean-up",
@@ -109,6 +115,7 @@ pub const WORKLOADS: &[Workload] = &[
             ("install into the room that was freed", |m| go_live(m, &[&BASE, &MODEL], Action::Install)),
         ],
         cleans: &[1],
+        ..PLAIN
     },
     Workload {
         name: "grow",
@@ -118,7 +125,25 @@ pub const WORKLOADS: &[Workload] = &[
             ("install into what is new", |m| go_live(m, &[&BASE, &DOCS, &MODEL], Action::Install)),
             ("a record in the reserve, which has moved", fresh_floors),
         ],
-        cleans: &[],
+        ..PLAIN
+    },
+    Workload {
+        name: "repair of chunks",
+        before: &[CREATE, INSTALL, UPGRADE_TOOLS, ("damage", |m| spoil(m, CHUNKS))],
+        steps: &[REPAIR, UPGRADE_DOCS],
+        damaged: CHUNKS,
+        ..PLAIN
+    },
+    Workload {
+        name: "repair of maps",
+        before: &[CREATE, INSTALL, UPGRADE_TOOLS, ("damage", |m| spoil(m, MAPS))],
+        steps: &[
+            REPAIR,
+            ("another commit, so that neither copy names what was damaged", |m| note(m, 8)),
+            ("install into the room that was freed", |m| go_live(m, &[&BASE, &MODEL], Action::Install)),
+        ],
+        damaged: MAPS,
+        ..PLAIN
     },
 ];
 
@@ -130,8 +155,13 @@ pub const INSTALL: Step = ("install", |m| go_live(m, &[&BASE, &DOCS], Action::In
 const UPGRADE_DOCS: Step = ("upgrade that shares chunks", |m| go_live(m, &[&BASE, &DOCS2], Action::Upgrade));
 const UPGRADE_TOOLS: Step = ("another upgrade", |m| go_live(m, &[&BASE, &TOOLS], Action::Upgrade));
 const TRIAL: Step = ("a trial", |m| try_out(m, &TOOLS, 3));
+const REPAIR: Step = ("repair", repair);
 const BOOT: Step = ("the loader counts a try", |m| commit_event(m, Event::BootPicked, 60));
 const PROMOTE: Step = ("promotion", |m| promote(m, 2));
+
+/// Of two layers one has a chunk to itself, and one chunk is in both.
+const CHUNKS: &[Damage] = &[Damage::Chunk("base", 1), Damage::Chunk("docs", 1), Damage::Chunk("tools", 2)];
+const MAPS: &[Damage] = &[Damage::Map("docs"), Damage::Map("tools"), Damage::Chunk("base", 3)];
 
 fn go_live(medium: &Medium, layers: &[&Layer], action: Action) -> Done {
     activate(medium, layers, Activation::Live, action)

@@ -59,6 +59,14 @@ fn damage_is_found_where_it_is_read_and_nowhere_else() {
 
     let map = open(&damaged(&device, entry.map));
     assert!(matches!(map.layer(&id), Err(StoreError::Damaged { .. })));
+    // A mount reads the head of a map; the rest, and so its damage, is met by who asks for a place.
+    let in_places = Extent { offset: entry.map.offset + 96, len: entry.map.len - 96 };
+    let map = open(&damaged(&device, in_places));
+    let mounted = map.mounted_layer(&id).unwrap().unwrap();
+    assert_eq!(mounted.index_bytes().unwrap(), noise(1, 100));
+    assert!(matches!(mounted.place(0), Err(StoreError::Damaged { .. })));
+    let head = open(&damaged(&device, Extent { len: 96, ..entry.map }));
+    assert!(matches!(head.mounted_layer(&id), Err(StoreError::Damaged { .. })));
     let index = open(&damaged(&device, entry.index));
     let layer = index.layer(&id).unwrap().unwrap();
     assert!(matches!(layer.index_bytes(), Err(StoreError::Damaged { .. })));

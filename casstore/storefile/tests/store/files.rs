@@ -56,6 +56,14 @@ fn what_was_put_comes_back_after_opening_again() {
     assert!(matches!(layer.read_page(3), Err(StoreError::Invalid { .. })));
     assert_eq!(layer.page_hashes(), page_hashes);
     assert_eq!(layer.places(), places);
+    let mounted = store.mounted_layer(&id).unwrap().unwrap();
+    assert_eq!((mounted.complete, mounted.index_len, mounted.manifest), (false, 40_000, Some(manifest)));
+    assert_eq!(mounted.page_hashes(), page_hashes);
+    assert_eq!([0, 1, 3].map(|ordinal| mounted.place(ordinal).unwrap()), [places[0], None, None]);
+    let mut page = [0xff; 16_384];
+    mounted.read_page_into(2, &mut page).unwrap();
+    assert!(page.starts_with(&index[32_768..]) && page[40_000 - 32_768..].iter().all(|byte| *byte == 0));
+    assert!(store.mounted_layer(&LayerId::default()).unwrap().is_none());
     assert_eq!((layer.place(0), layer.place(1), layer.place(3)), (places[0], None, None));
     assert_eq!(store.read_place(places[0].unwrap(), 5000, &chunk_id(&raw)).unwrap(), raw);
     assert_eq!(store.read_place(places[2].unwrap(), 30_000, &chunk_id(&text)).unwrap(), text);

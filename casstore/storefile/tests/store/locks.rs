@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use plyos_blockstore::{Floors, RecordType};
-use plyos_ids::{Codec, Kind};
+use plyos_blockstore::{Action, Floors, History, HistoryEntry, RecordType};
+use plyos_ids::{Codec, GenerationId, Kind};
 use plyos_slots::{Event, SlotState};
 use plyos_storefile::{Store, StoreError};
 
@@ -141,6 +141,47 @@ fn a_plan_that_was_made_from_another_state_is_refused() {
     first.discard();
     let slots = *Store::open(&path).unwrap().slots();
     assert_eq!(slots.get(slots.spare()).state, SlotState::Trial { left: 2, granted: 3 });
+}
+
+/// Init goes to the other slot and back within one second: the slots look untouched, the history does not.
+#[test]
+fn slots_that_went_there_and_back_do_not_hide_what_was_recorded_on_the_way() {
+    let (_folder, path) = store();
+    let entry = |number| HistoryEntry {
+        number,
+        from: 0,
+        at: 1,
+        generation: GenerationId::default(),
+        action: Action::Promotion,
+        command: String::from("init"),
+    };
+    let record = |history: &History| history.emit();
+    let mut pkg = Store::writer(&path, Duration::ZERO).unwrap();
+    let good = activate(&mut pkg);
+    let mut history = History::default();
+    history.push(entry(1));
+    pkg.put_record(RecordType::History, &RecordType::ONLY, &record(&history)).unwrap();
+    pkg.commit(None).unwrap();
+    // `pkg` plans: a generation, and a history that ends with it.
+    let mut planned = pkg.history().unwrap();
+    planned.push(entry(2));
+    activate(&mut pkg);
+    pkg.put_record(RecordType::History, &RecordType::ONLY, &record(&planned)).unwrap();
+    // Init has been elsewhere and is back: only its entries tell.
+    let mut init = Store::slot_writer(&path).unwrap();
+    let mut went = init.history().unwrap();
+    went.push(entry(7));
+    went.push(entry(1));
+    init.put_record(RecordType::History, &RecordType::ONLY, &record(&went)).unwrap();
+    init.commit(Some(good)).unwrap();
+    let error = pkg.commit(Some(good)).unwrap_err();
+    assert!(matches!(error, StoreError::Changed { active: None, .. }), "{error}");
+    pkg.remove_record(RecordType::History, &RecordType::ONLY);
+    let error = pkg.commit(Some(good)).unwrap_err();
+    assert!(matches!(error, StoreError::Changed { .. }), "nor is it taken away unseen: {error}");
+    let numbers: Vec<u64> =
+        Store::open(&path).unwrap().history().unwrap().entries().map(|entry| entry.number).collect();
+    assert_eq!(numbers, [1, 7, 1]);
 }
 
 #[test]
