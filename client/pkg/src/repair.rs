@@ -2,15 +2,16 @@
 //!
 //! Nothing is written over: new chunks, indexes, maps and records go to new places, and one commit replaces the old ones.
 //! A commit also writes the damaged superblock copy anew. When the network fails nothing is changed, but chunks that came
-//! before it failed are kept.
+//! before it failed are kept, and a layer whose map could not be read and that could be made whole.
 
 mod layers;
 mod records;
 
 use crate::target::Target;
+use crate::verify::LayerDamage;
 use crate::{update, verify};
 use plyos_report::{ExitCode, Failure, Progress, Verbosity, print_json};
-use plyos_storefile::{Defect, RecordType, Writer};
+use plyos_storefile::{RecordType, Writer};
 use serde_json::json;
 
 /// What a repair did.
@@ -32,6 +33,14 @@ pub async fn repair(target: &Target) -> Result<(), Failure> {
         return say(target, &Outcome::default());
     }
     let mut outcome = Outcome::default();
+    let unreadable = report.layers.iter().any(LayerDamage::has_unreadable_map);
+    if unreadable {
+        // Nobody but a repair writes while a map cannot be read, not even the update below. So the layers come first, and
+        // the older copy too must let go of the map.
+        layers::repair(target, &mut writer, &report, &mut outcome).await?;
+        commit(target, &mut writer)?;
+        writer.settle().map_err(|error| target.fail(&error))?;
+    }
     if records::need_update(&writer, &report) {
         // `pkg update` fetches anew what it cannot read. It takes the lock itself.
         drop(writer);
@@ -44,19 +53,20 @@ pub async fn repair(target: &Target) -> Result<(), Failure> {
             outcome.repaired.push("catalog and keyring, by an update".to_owned());
         }
     }
-    layers::repair(target, &mut writer, &report, &mut outcome).await?;
+    if !unreadable {
+        layers::repair(target, &mut writer, &report, &mut outcome).await?;
+    }
     records::repair(target, &mut writer, &report, &mut outcome).await?;
     if let Some((number, _)) = &report.copy {
         renew_superblock(target, &mut writer)?;
         outcome.repaired.push(format!("superblock copy {number}"));
     }
-    writer.commit(None).map_err(|error| target.fail(&error))?;
-    if report.layers.iter().any(|layer| matches!(layer.map, Some(Defect::Unreadable(_)))) {
-        // The older copy too must let go of a map that cannot be read, for it stops every other writer.
-        renew_superblock(target, &mut writer)?;
-        writer.commit(None).map_err(|error| target.fail(&error))?;
-    }
+    commit(target, &mut writer)?;
     say(target, &outcome)
+}
+
+fn commit(target: &Target, writer: &mut Writer) -> Result<(), Failure> {
+    writer.commit(None).map_err(|error| target.fail(&error))
 }
 
 /// Sees to it that there is something to commit, for a commit writes the damaged copy anew: a record that is written again

@@ -14,11 +14,18 @@
     reason = "all of this is test code: it asserts by panicking"
 )]
 
+pub mod block_log;
+pub mod forge;
 pub mod inventory;
+pub mod oracles;
 pub mod programs;
 pub mod proxy;
 pub mod publisher;
+pub mod recorded_disk;
 pub mod registry;
+pub mod sick_disk;
+pub mod standing;
+pub mod strace;
 pub mod target;
 pub mod trees;
 pub mod world;

@@ -1,10 +1,11 @@
 //! Damaged layers: index, map and chunks.
 
 use super::Outcome;
+use super::records::readable_repositories;
 use crate::active::{StoredPages, page_hashes};
 use crate::candidate::Candidate;
 use crate::pull::{Job, Known};
-use crate::repositories::{self, Repository};
+use crate::repositories::Repository;
 use crate::target::{Target, record};
 use crate::verify::{LayerDamage, Report};
 use bytes::Bytes;
@@ -51,7 +52,12 @@ pub async fn repair(
             Err(failure) if matches!(failure.code, ExitCode::Network | ExitCode::Store) => {
                 return Err(failure);
             }
-            Err(failure) => outcome.to_do.push(format!("{what} is damaged still: {failure}")),
+            Err(failure) => {
+                if damage.has_unreadable_map() {
+                    let_go(target, writer, damage, &known)?;
+                }
+                outcome.to_do.push(format!("{what} is damaged still: {failure}"));
+            }
         }
     }
     Ok(())
@@ -75,6 +81,15 @@ fn without(target: &Target, writer: &mut Writer, damage: &LayerDamage) -> Result
     }
     writer.remove_layer(&entry.id);
     Ok(format!("{what}: nothing needs it, it was removed"))
+}
+
+/// Gives a layer that could not be made whole a map of what is known to be here: one that cannot be read would stop every
+/// other writer, also those that could help (`pkg repo add`, `pkg remove`). Without its index nothing can be done.
+fn let_go(target: &Target, writer: &mut Writer, damage: &LayerDamage, known: &Known) -> Result<(), Failure> {
+    let Ok(index) = writer.read_index(&damage.entry) else { return Ok(()) };
+    let chunks = chunks(&index, &damage.entry)?;
+    let places: Vec<_> = chunks.iter().map(|chunk| known.get(&chunk.id).copied()).collect();
+    put(target, writer, &damage.entry, &index, &places)
 }
 
 /// Fetches what is damaged of a layer and puts it again.
@@ -151,7 +166,7 @@ async fn origin(
         Failure::new(ExitCode::NotFound, line)
     })?;
     let kept = record(store, RecordType::Manifest, digest.as_bytes()).ok().flatten().map(Bytes::from);
-    let mut repositories = repositories::list(store)?;
+    let mut repositories = readable_repositories(store);
     repositories.sort_by_key(|repository| listed.is_none_or(|layer| layer.repo != repository.name));
     let mut failed = Failure::new(ExitCode::NotFound, format!("no repository that has {what} is known"));
     for repository in &repositories {

@@ -4,7 +4,7 @@
 use super::{Outcome, layers};
 use crate::active;
 use crate::catalogs::Offers;
-use crate::repositories::{self, Repository};
+use crate::repositories::Repository;
 use crate::target::{ONLY, Target, key_of};
 use crate::verify::{Report, generations, listed_layers};
 use plyos_ids::{GenerationId, LayerId, ManifestDigest};
@@ -59,7 +59,8 @@ fn drop_it(writer: &mut Writer, entry: &RecordEntry) {
     writer.remove_record(entry.record_type, &entry.key);
 }
 
-fn readable_repositories(store: &Store) -> Vec<Repository> {
+/// The repositories whose records can be read.
+pub fn readable_repositories(store: &Store) -> Vec<Repository> {
     let keys: Vec<_> = store.records(RecordType::Repository).map(|entry| entry.key).collect();
     let read = |key: [u8; 32]| Repository::parse(&store.record(RecordType::Repository, &key).ok()??).ok();
     keys.into_iter().filter_map(read).collect()
@@ -139,7 +140,7 @@ async fn manifest(
         return Ok(());
     };
     let what = format!("the manifest of {} {}", layer.name, layer.version);
-    let known = repositories::list(writer)?;
+    let known = readable_repositories(writer);
     let Some(repository) = known.iter().find(|repository| repository.name == layer.repo) else {
         outcome
             .to_do

@@ -14,7 +14,7 @@ pub fn report(target: &Target, report: &Report) -> Result<(), Failure> {
     let checked = &report.checked;
     if target.progress.json() {
         print_json(&json!({
-            "clean": report.is_clean(),
+            "clean": report.is_clean() && report.disagreements.is_empty(),
             "checked": {"records": checked.records, "layers": checked.layers, "chunks": checked.chunks,
                         "resumed_chunks": checked.resumed},
             "superblock": report.copy.as_ref().map(|(number, defect)| json!({"copy": number, "defect": defect})),
@@ -22,11 +22,19 @@ pub fn report(target: &Target, report: &Report) -> Result<(), Failure> {
                 "type": entry.record_type.as_str(), "key": hex(&entry.key), "defect": defect.to_string(),
             })).collect::<Vec<_>>(),
             "layers": report.layers.iter().map(layer_json).collect::<Vec<_>>(),
+            "disagreements": report.disagreements.iter().map(|layer| json!({
+                "layer": layer.layer.to_string(), "what": layer.what, "why": layer.why,
+            })).collect::<Vec<_>>(),
         }));
     } else {
         lines(report).iter().for_each(|line| println!("{line}"));
     }
-    if report.is_clean() {
+    if !report.is_clean() {
+        let line =
+            format!("the store {} is damaged: {}; run `pkg repair`", target.path().display(), count(report));
+        return Err(Failure::new(ExitCode::Signature, line));
+    }
+    let Some(first) = report.disagreements.first() else {
         target.progress.step(&format!(
             "Clean: {} records, {} layers, {} chunks{}.",
             checked.records,
@@ -35,10 +43,12 @@ pub fn report(target: &Target, report: &Report) -> Result<(), Failure> {
             if checked.resumed > 0 { format!(" ({} more before)", checked.resumed) } else { String::new() }
         ));
         return Ok(());
-    }
-    let line =
-        format!("the store {} is damaged: {}; run `pkg repair`", target.path().display(), count(report));
-    Err(Failure::new(ExitCode::Signature, line))
+    };
+    let others = match report.disagreements.len() {
+        1 => String::new(),
+        count => format!("{count} layers are not what they show to other tools, the first: "),
+    };
+    Err(Failure::new(ExitCode::Signature, format!("{others}{} is refused: {}", first.what, first.why)))
 }
 
 /// What is damaged, in a few words.
@@ -92,6 +102,9 @@ fn lines(report: &Report) -> Vec<String> {
         if layer.files.len() > PATHS {
             lines.push(format!("  and {} more files; --json lists all", layer.files.len() - PATHS));
         }
+    }
+    for layer in &report.disagreements {
+        lines.push(format!("layer {} ({}): {}", layer.what, layer.layer, layer.why));
     }
     lines
 }
