@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-tests/setup/debian-packages.sh casync=casync zstd=zstd tar=tar
+tests/setup/debian-packages.sh casync=casync restic=restic zstd=zstd tar=tar
 if [ -n "${PLYOS_CORPUS:-}" ]; then
   realpath -e "$PLYOS_CORPUS"
   exit 0

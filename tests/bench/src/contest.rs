@@ -75,7 +75,7 @@ fn medians(usages: &[Usage]) -> Option<Usage> {
 }
 
 /// The middle value; of an even number of values, the lower of the two.
-fn median<T: Ord + Copy>(mut values: Vec<T>) -> Option<T> {
+pub fn median<T: Ord + Copy>(mut values: Vec<T>) -> Option<T> {
     values.sort_unstable();
     values.get(values.len().checked_sub(1)? / 2).copied()
 }

@@ -1,22 +1,43 @@
 //! The tables of the report, one module each.
 
+mod cleanup;
+pub mod flip;
+mod fragmentation;
 mod install;
 mod missing;
+pub mod mount;
+pub mod namespace;
 mod push;
 mod sizes;
+pub mod verify;
+mod written;
 
-use crate::contest::Outcome;
+use crate::contest::{Outcome, median};
+use crate::ours::number;
 use crate::process::Usage;
 use crate::report::{Section, Table};
 use crate::settings::Settings;
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde_json::Value;
 use std::path::Path;
 
 /// Measures one section of the report, in a folder that it may fill.
 pub type Measure = fn(&Settings, &Path) -> Result<Section>;
 
-/// All sections, in the report's order.
-pub const SECTIONS: [Measure; 4] = [push::measure, install::measure, sizes::measure, missing::measure];
+/// All sections by the name that `BENCH` chooses them by, in the report's order.
+pub const SECTIONS: [(&str, Measure); 11] = [
+    ("push", push::measure),
+    ("install", install::measure),
+    ("sizes", sizes::measure),
+    ("missing", missing::measure),
+    ("flip", flip::measure),
+    ("mount", mount::measure),
+    ("namespace", namespace::measure),
+    ("cleanup", cleanup::measure),
+    ("verify", verify::measure),
+    ("written", written::measure),
+    ("fragmentation", fragmentation::measure),
+];
 
 /// The trees that are timed.
 const TIMED: [&str; 2] = ["base-min", "model"];
@@ -79,6 +100,27 @@ fn mebibytes(bytes: u64) -> String {
     if mebibytes < 10.0 { format!("{mebibytes:.2} MiB") } else { format!("{mebibytes:.1} MiB") }
 }
 
+fn milliseconds(time: std::time::Duration) -> String {
+    let milliseconds = time.as_secs_f64() * 1_000.0;
+    if milliseconds < 10.0 { format!("{milliseconds:.2} ms") } else { format!("{milliseconds:.1} ms") }
+}
+
+fn nanoseconds(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The median of one field of rows of numbers.
+fn medians(rows: &Value, field: usize) -> Result<u64> {
+    let rows = rows.as_array().context("rows are missing in what the bench's own process printed")?;
+    let values = rows.iter().map(|row| number(row, &format!("/{field}"))).collect::<Result<Vec<_>>>()?;
+    median(values).context("no rows")
+}
+
+/// How a table says whether a figure keeps its bar.
+const fn met(kept: bool) -> &'static str {
+    if kept { "met" } else { "**missed**" }
+}
+
 /// Reads a tree once, so that the first contender does not pay for a cold page cache.
 fn warm_up(tree: &Path) -> Result<()> {
     crate::process::run(&mut crate::process::pipeline("tar -c -C \"$1\" . | cat >/dev/null", &[tree]))
@@ -96,6 +138,14 @@ mod tests {
         assert_eq!(ratio_of_bytes(3, 0), "");
         assert_eq!(mebibytes(1_572_864), "1.50 MiB");
         assert_eq!(mebibytes(104_857_600), "100.0 MiB");
+    }
+
+    #[test]
+    fn medians_of_a_field() {
+        let rows = serde_json::json!([[1, 9], [3, 7], [2, 8]]);
+        assert_eq!((medians(&rows, 0).unwrap(), medians(&rows, 1).unwrap()), (2, 8));
+        assert!(medians(&rows, 2).is_err());
+        assert!(medians(&serde_json::json!([]), 0).is_err());
     }
 
     #[test]

@@ -96,13 +96,20 @@ impl Layer<'_> {
 pub struct Plyos<'a> {
     settings: &'a Settings,
     work: PathBuf,
+    store: PathBuf,
 }
 
 impl<'a> Plyos<'a> {
     /// Both sides in an empty folder.
     pub fn new(settings: &'a Settings, work: PathBuf) -> Result<Self> {
         crate::rivals::empty(&work)?;
-        Ok(Self { settings, work })
+        let store = work.join("store");
+        Ok(Self { settings, work, store })
+    }
+
+    /// The same with the target's store elsewhere.
+    pub fn with_store(self, store: &Path) -> Self {
+        Self { store: store.to_owned(), ..self }
     }
 
     /// Forgets what earlier pushes left in the local cache.
@@ -112,8 +119,13 @@ impl<'a> Plyos<'a> {
 
     /// Pushes a layer; what it took and what it reported.
     pub fn push(&self, registry: &Registry, layer: Layer<'_>) -> Result<(Usage, Value)> {
+        self.push_tree(registry, layer, &self.settings.tree(layer.name, layer.version))
+    }
+
+    /// The same with a tree that is not in the corpus.
+    pub fn push_tree(&self, registry: &Registry, layer: Layer<'_>, tree: &Path) -> Result<(Usage, Value)> {
         let mut command = self.program("plyos");
-        command.args(["--json", "push"]).arg(self.settings.tree(layer.name, layer.version));
+        command.args(["--json", "push"]).arg(tree);
         command.arg(layer.place(registry));
         command.args(["--kind", layer.kind(), "--name", layer.name, "--version", layer.version]);
         if layer.kind() != "base" {
@@ -148,6 +160,11 @@ impl<'a> Plyos<'a> {
         if store.exists() {
             std::fs::remove_file(&store).context("removing the last round's store")?;
         }
+        self.trust(registry)
+    }
+
+    /// Makes the target trust the repository and know its catalog; a store is made when there is none.
+    pub fn trust(&self, registry: &Registry) -> Result<()> {
         let mut command = self.pkg();
         command.args(["repo", "add", &catalog(registry), "--root"]);
         command.arg(self.work.join("repository/metadata/1.root.json"));
@@ -166,6 +183,12 @@ impl<'a> Plyos<'a> {
         Ok((usage, document(&output)?))
     }
 
+    /// Bytes that `pkg install NAME` would fetch.
+    pub fn to_fetch(&self, name: &str) -> Result<u64> {
+        let (_, output) = process::run(self.pkg().args(["--json", "install", "--dry-run", name]))?;
+        number(&document(&output)?, "/download_bytes")
+    }
+
     /// `pkg upgrade`.
     pub fn upgrade(&self) -> Result<(Usage, Value)> {
         let (usage, output) = process::run(self.pkg().args(["--json", "upgrade", "--yes"]))?;
@@ -181,11 +204,18 @@ impl<'a> Plyos<'a> {
         Ok(usage)
     }
 
-    fn store(&self) -> PathBuf {
-        self.work.join("store")
+    /// The target's store.
+    pub fn store(&self) -> PathBuf {
+        self.store.clone()
     }
 
-    fn pkg(&self) -> Command {
+    /// Folder of the publisher's keys.
+    pub fn keys(&self) -> PathBuf {
+        self.work.join("repository/keys")
+    }
+
+    /// `pkg` on the target's store.
+    pub fn pkg(&self) -> Command {
         let mut command = self.program("pkg");
         command.arg("--store").arg(self.store());
         command
@@ -198,11 +228,15 @@ impl<'a> Plyos<'a> {
     }
 }
 
+/// What a target calls the repository.
+pub const REPOSITORY: &str = "bench";
+
 fn catalog(registry: &Registry) -> String {
-    format!("http://{}/catalog/bench", registry.address)
+    format!("http://{}/catalog/{REPOSITORY}", registry.address)
 }
 
-fn document(output: &[u8]) -> Result<Value> {
+/// A JSON document that a program printed.
+pub fn document(output: &[u8]) -> Result<Value> {
     serde_json::from_slice(output)
         .with_context(|| format!("reading the JSON document '{}'", String::from_utf8_lossy(output)))
 }

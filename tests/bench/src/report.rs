@@ -68,8 +68,12 @@ impl Report {
             Ok(String::from_utf8_lossy(&output).lines().next().unwrap_or_default().trim().to_owned())
         };
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let chosen = match settings.sections.as_slice() {
+            [] => String::new(),
+            sections => format!(" BENCH={}", sections.join(",")),
+        };
         let facts = vec![
-            ("Command", format!("`make bench ROUNDS={}`", settings.rounds)),
+            ("Command", format!("`make bench ROUNDS={}{chosen}`", settings.rounds)),
             ("Date", said(Command::new("date").args(["-u", "+%Y-%m-%d"]))?),
             ("Machine", format!("{cores} cores, {}, {}", processor()?, memory()?)),
             ("Kernel", said(Command::new("uname").arg("-sr"))?),

@@ -22,6 +22,27 @@ pub fn casync_make(tree: &Path, store: &Path, index: &Path) -> Result<Run> {
     own(run(&mut pipeline("casync make --store=\"$1\" \"$2\" \"$3\"", &[store, index, tree]))?.0)
 }
 
+/// `restic backup` of a tree into a repository, as it is or new. Making the repository is not counted.
+pub fn restic_backup(tree: &Path, repository: &Path) -> Result<Run> {
+    let restic = |text: &str, place: &Path| {
+        // Its own cache would keep what earlier rounds learnt. The password guards nothing: the repository goes with the run.
+        let mut command = pipeline(text, &[repository, place]);
+        command.env("RESTIC_PASSWORD", "bench").env("RESTIC_CACHE_DIR", repository.with_extension("cache"));
+        run(&mut command)
+    };
+    if !repository.exists() {
+        remove(&repository.with_extension("cache"))?;
+        restic("restic -q init --repo \"$1\"", repository)?;
+    }
+    own(restic("cd \"$2\" && restic -q backup --repo \"$1\" .", tree)?.0)
+}
+
+/// Bytes of a blob's stream under `zstd -3`: what it would take as one archive.
+pub fn stream_zstd(blob: &Path) -> Result<u64> {
+    let (_, count) = run(&mut pipeline("zstd -q -dc \"$1\" | zstd -q -3 -T2 | wc -c", &[blob]))?;
+    String::from_utf8_lossy(&count).trim().parse().context("reading what wc counted")
+}
+
 /// `casync extract` from a chunk store on the same disk into an empty folder.
 pub fn casync_extract(store: &Path, index: &Path, place: &Path) -> Result<Run> {
     empty(place)?;

@@ -1,5 +1,6 @@
 //! What the run is told by its environment.
 
+use crate::figures::SECTIONS;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,8 @@ pub struct Settings {
     pub programs: PathBuf,
     /// Runs of each contender: `ROUNDS`, 3 by default. Medians are reported.
     pub rounds: usize,
+    /// The sections to measure: `BENCH`, names with commas; all without it.
+    pub sections: Vec<String>,
     /// The report.
     pub output: PathBuf,
 }
@@ -27,6 +30,7 @@ impl Settings {
             Ok(text) if !text.is_empty() => parse_rounds(&text)?,
             _ => 3,
         };
+        let sections = parse_sections(&std::env::var("BENCH").unwrap_or_default())?;
         for program in ["plyos", "pkg"] {
             if !programs.join(program).is_file() {
                 bail!("there is no {}: run `make build` first", programs.join(program).display());
@@ -35,7 +39,13 @@ impl Settings {
         if !corpus.join("base-min/v1").is_dir() {
             bail!("{} is no corpus: it has no base-min/v1", corpus.display());
         }
-        Ok(Self { corpus, programs, rounds, output: checkout.join("target/bench/performance.md") })
+        let output = checkout.join("target/bench/performance.md");
+        Ok(Self { corpus, programs, rounds, sections, output })
+    }
+
+    /// Whether a section is to be measured.
+    pub fn is_wanted(&self, section: &str) -> bool {
+        self.sections.is_empty() || self.sections.iter().any(|name| name == section)
     }
 
     /// One version of a tree of the corpus.
@@ -66,9 +76,26 @@ fn parse_rounds(text: &str) -> Result<usize> {
     }
 }
 
+fn parse_sections(text: &str) -> Result<Vec<String>> {
+    let known = SECTIONS.map(|(name, _)| name);
+    let names: Vec<String> =
+        text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => bail!("BENCH has '{name}', which is no section; there are {}", known.join(", ")),
+        None => Ok(names),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sections_are_chosen_by_name() {
+        assert!(parse_sections("").unwrap().is_empty());
+        assert_eq!(parse_sections("flip, mount,").unwrap(), ["flip", "mount"]);
+        assert!(parse_sections("flip,flop").unwrap_err().to_string().contains("flop"));
+    }
 
     #[test]
     fn rounds_are_bounded() {

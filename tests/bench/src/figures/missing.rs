@@ -1,6 +1,6 @@
 //! What an update moves.
 
-use super::{mebibytes, ratio_of_bytes};
+use super::{mebibytes, met, ratio_of_bytes};
 use crate::ours::{Layer, Plyos, Registry, number};
 use crate::report::{Section, Table};
 use crate::rivals;
@@ -30,6 +30,7 @@ pub fn measure(settings: &Settings, work: &Path) -> Result<Section> {
         "pkg upgrade: wall",
     ];
     let mut table = Table::new(headings.map(str::to_owned).to_vec());
+    let mut bars = Table::new(["", "bar", "measured", ""].map(str::to_owned).to_vec());
     for name in TREES {
         eprintln!("bench: missing bytes of {name}");
         let (store, index) = (work.join("missing.castr"), work.join("missing.caidx"));
@@ -62,7 +63,18 @@ pub fn measure(settings: &Settings, work: &Path) -> Result<Section> {
         row.extend([blob, archived, casync].map(|reference| ratio_of_bytes(moved, reference)));
         row.push(format!("{:.2} s", usage.wall.as_secs_f64()));
         table.add(row);
+        let mut bar = |what: &str, bar: f64, reference: u64| {
+            let kept = moved as f64 <= bar * reference as f64;
+            let row =
+                [format!("{name}: moved ÷ {what}"), format!("≤ {bar}"), ratio_of_bytes(moved, reference)];
+            bars.add(row.into_iter().chain([met(kept).to_owned()]).collect());
+        };
+        bar("blob", 1.0, blob);
+        if name == "base-min" {
+            bar("casync at 64 KiB, its default", 0.5, casync);
+        }
     }
     section.add(String::new(), table);
+    section.add("Bars".into(), bars);
     Ok(section)
 }

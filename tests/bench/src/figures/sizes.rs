@@ -1,64 +1,71 @@
 //! What a whole download weighs.
 
-use super::{mebibytes, ratio_of_bytes};
+use super::{mebibytes, met, ratio_of_bytes};
 use crate::ours::{Layer, Plyos, Registry, number};
 use crate::report::{Section, Table};
 use crate::rivals;
 use crate::settings::Settings;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::Path;
 
-/// Blobs beside archives, for every tree of the corpus.
+/// Levels, and what the geometric mean over all trees may be against `zstd -3` of the same stream.
+const LEVELS: [(u8, Option<f64>); 3] = [(3, None), (9, Some(1.07)), (19, Some(0.99))];
+
+/// Blobs beside archives of the same stream, for every tree of the corpus.
 pub fn measure(settings: &Settings, work: &Path) -> Result<Section> {
     let mut section = Section::new(
         "Blob sizes",
-        "The whole blob of version 1, index and tables included, beside archives of the same tree. One run each.",
+        "The whole blob of version 1, index and tables included, beside its own stream in one piece under `zstd -3`. One run each; the \
+         mean is the geometric one.",
     );
-    let headings = [
-        "",
-        "tar",
-        "tar, zstd -3",
-        "tar, zstd -9",
-        "blob, level 3",
-        "blob, level 9",
-        "3 ÷ zstd -3",
-        "9 ÷ zstd -3",
-    ];
-    let mut table = Table::new(headings.map(str::to_owned).to_vec());
-    let mut totals = [0_u64; 4];
-    for name in settings.trees()? {
+    let mut headings = vec![String::new(), "stream, zstd -3".into()];
+    headings.extend(LEVELS.map(|(level, _)| format!("blob, level {level}")));
+    headings.extend(LEVELS.map(|(level, _)| format!("{level} ÷ zstd -3")));
+    let mut table = Table::new(headings);
+    let mut logarithms = [0.0_f64; LEVELS.len()];
+    let names = settings.trees()?;
+    for name in &names {
         eprintln!("bench: sizes of {name}");
-        let tree = settings.tree(&name, "v1");
-        let archive = work.join("size.tar.zst");
-        let archived = |level| -> Result<u64> {
-            rivals::tar_zstd(&tree, level, &archive)?;
-            rivals::bytes(&archive)
-        };
-        let plain =
-            crate::process::run(&mut crate::process::pipeline("tar -c -C \"$1\" . | wc -c", &[&tree]))?.1;
-        let plain = String::from_utf8_lossy(&plain).trim().parse()?;
-        let (quick, strong) = (archived(3)?, archived(9)?);
-        let blob = |level| -> Result<u64> {
-            let plyos = Plyos::new(settings, work.join("size"))?;
-            let registry = Registry::start(settings, &work.join("size-registry"))?;
-            let (_, report) =
-                plyos.push(&registry, Layer { name: &name, version: "v1", level: Some(level) })?;
-            number(&report, "/bytes/blob")
-        };
-        let (quick_blob, strong_blob) = (blob(3)?, blob(9)?);
-        for (total, value) in totals.iter_mut().zip([quick, strong, quick_blob, strong_blob]) {
-            *total += value;
+        let plyos = Plyos::new(settings, work.join("size"))?;
+        let storage = work.join("size-registry");
+        let registry = Registry::start(settings, &storage)?;
+        let mut archived = 0;
+        let mut blobs = [0; LEVELS.len()];
+        for ((level, _), blob) in LEVELS.iter().zip(&mut blobs) {
+            let layer = Layer { name, version: "v1", level: Some(*level) };
+            let (_, report) = plyos.push(&registry, layer)?;
+            *blob = number(&report, "/bytes/blob")?;
+            if archived == 0 {
+                let digest = report
+                    .pointer("/blob")
+                    .and_then(|blob| blob.as_str())
+                    .context("no digest of the blob")?;
+                archived = rivals::stream_zstd(
+                    &storage.join("blobs/sha256").join(digest.trim_start_matches("sha256:")),
+                )?;
+            }
         }
-        let mut row = vec![name];
-        row.extend([plain, quick, strong, quick_blob, strong_blob].map(mebibytes));
-        row.extend([ratio_of_bytes(quick_blob, quick), ratio_of_bytes(strong_blob, quick)]);
+        for (logarithm, blob) in logarithms.iter_mut().zip(blobs) {
+            *logarithm += (blob as f64 / archived as f64).ln();
+        }
+        let mut row = vec![name.clone(), mebibytes(archived)];
+        row.extend(blobs.map(mebibytes));
+        row.extend(blobs.map(|blob| ratio_of_bytes(blob, archived)));
         table.add(row);
     }
-    let [quick, strong, quick_blob, strong_blob] = totals;
-    let mut row = vec!["**all**".to_owned(), String::new()];
-    row.extend([quick, strong, quick_blob, strong_blob].map(mebibytes));
-    row.extend([ratio_of_bytes(quick_blob, quick), ratio_of_bytes(strong_blob, quick)]);
+    let means = logarithms.map(|sum| (sum / names.len() as f64).exp());
+    let mut row = vec!["**mean**".to_owned()];
+    row.extend(std::iter::repeat_n(String::new(), LEVELS.len() + 1));
+    row.extend(means.map(|mean| format!("{mean:.3}")));
     table.add(row);
     section.add(String::new(), table);
+    let mut bars = Table::new(["", "bar", "measured", ""].map(str::to_owned).to_vec());
+    for ((level, bar), mean) in LEVELS.iter().zip(means) {
+        if let Some(bar) = bar {
+            let what = format!("mean at level {level}");
+            bars.add(vec![what, format!("≤ {bar}"), format!("{mean:.3}"), met(mean <= *bar).to_owned()]);
+        }
+    }
+    section.add("Bars".into(), bars);
     Ok(section)
 }
