@@ -3,50 +3,49 @@
 //! Every command that reads the namespace comes through [`mount`]; nothing of a layer is used before its certificate was
 //! accepted by its repository's keyring and its index verified page by page.
 
+use crate::admission::{self, Asked};
 use crate::repositories::{self, Repository};
 use crate::target::{ONLY, Target, record};
 use plyos_ids::GenerationId;
+use plyos_layer_format::descriptor::Descriptor;
 use plyos_layer_format::index::Index;
 use plyos_layer_format::pages::{PAGE_SIZE, PageHashes, PageSource};
 use plyos_namespace::generation::{Generation, GenerationLayer};
 use plyos_plan::resolve::Installed;
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_storefile::{Floors, RecordType};
-use plyos_storefile::{Store, StoreError, StoredLayer};
-use plyos_trust::certificate::Certificate;
-use plyos_trust::keyring::{self, Keyring, VerifiedKeyring};
+use plyos_storefile::{MountedLayer, Store, StoreError, StoredLayer};
+use plyos_trust::admission::TrustedKeyring;
 use plyos_trust::tuf::{self, Envelope, Root};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// The pages of a stored layer's index.
-#[derive(Debug, Clone)]
-pub struct StoredPages(pub Rc<StoredLayer>);
+#[derive(Debug)]
+pub struct StoredPages<L = StoredLayer>(pub Rc<L>);
 
-impl PageSource for StoredPages {
+impl<L: AsRef<MountedLayer>> PageSource for StoredPages<L> {
     type Error = StoreError;
 
     fn read_page(&self, page: u32, out: &mut [u8; PAGE_SIZE]) -> Result<(), StoreError> {
-        // The last page of an index may be short; what lies behind its end is zero.
-        let bytes = self.0.read_page(page)?;
-        for (to, from) in out.iter_mut().zip(bytes.iter().chain(std::iter::repeat(&0))) {
-            *to = *from;
-        }
-        Ok(())
+        (*self.0).as_ref().read_page_into(page, out)
     }
 }
 
-/// An opened index of the store.
-pub type StoredIndex = Index<StoredPages>;
+/// The pages of a layer that is mounted.
+pub type MountedPages = StoredPages<MountedLayer>;
+
+/// An opened index of a layer that is mounted.
+pub type MountedIndex = Index<MountedPages>;
 
 /// A layer of the active generation.
 pub struct ActiveLayer {
     /// What the generation says of it.
     pub record: GenerationLayer,
     /// Places of its chunks.
-    pub stored: Rc<StoredLayer>,
+    pub stored: Rc<MountedLayer>,
     /// Its tree.
-    pub index: StoredIndex,
+    pub index: MountedIndex,
 }
 
 /// The active generation.
@@ -96,7 +95,7 @@ pub fn mount_generation(target: &Target, store: &Store, generation: Generation) 
     let mut layers = Vec::new();
     for listed in &generation.layers {
         let (stored, index) = open_layer(target, store, listed)?;
-        gate.admit(store, listed)?;
+        gate.admit(store, listed, index.descriptor())?;
         layers.push(ActiveLayer { record: listed.clone(), stored, index });
     }
     Ok(Active { generation, layers })
@@ -107,8 +106,8 @@ pub fn open_layer(
     target: &Target,
     store: &Store,
     listed: &GenerationLayer,
-) -> Result<(Rc<StoredLayer>, StoredIndex), Failure> {
-    let stored = store.layer(&listed.id).map_err(|error| target.fail(&error))?.ok_or_else(|| {
+) -> Result<(Rc<MountedLayer>, MountedIndex), Failure> {
+    let stored = store.mounted_layer(&listed.id).map_err(|error| target.fail(&error))?.ok_or_else(|| {
         Failure::new(
             ExitCode::Store,
             format!("{} {} is not in the store; install it again", listed.name, listed.version),
@@ -124,7 +123,7 @@ pub fn open_layer(
 }
 
 /// The page hashes of a stored index; a claim until they merge to its identity.
-pub fn page_hashes(stored: &StoredLayer) -> Result<PageHashes, Failure> {
+pub fn page_hashes(stored: &MountedLayer) -> Result<PageHashes, Failure> {
     let pages = u32::try_from(stored.index_len.div_ceil(PAGE_SIZE as u64)).unwrap_or(u32::MAX);
     PageHashes::from_list(stored.page_hashes().to_vec(), pages)
         .or_fail(ExitCode::Store, format_args!("opening layer {}", stored.id))
@@ -133,7 +132,7 @@ pub fn page_hashes(stored: &StoredLayer) -> Result<PageHashes, Failure> {
 /// Checks certificates of layers with the keyrings in the store.
 struct Gate {
     repositories: Vec<Repository>,
-    keyrings: BTreeMap<String, VerifiedKeyring>,
+    keyrings: BTreeMap<String, TrustedKeyring<Vec<u8>>>,
     floors: Floors,
 }
 
@@ -146,21 +145,23 @@ impl Gate {
         })
     }
 
-    fn admit(&mut self, store: &Store, layer: &GenerationLayer) -> Result<(), Failure> {
+    fn admit(
+        &mut self,
+        store: &Store,
+        layer: &GenerationLayer,
+        descriptor: &Descriptor,
+    ) -> Result<(), Failure> {
         let doing = format!("{} {} is refused", layer.name, layer.version);
         let missing = |what: &str| Failure::new(ExitCode::Signature, format!("{doing}: {what}"));
         let bytes = record(store, RecordType::Certificate, layer.id.as_bytes())?
             .ok_or_else(|| missing("it has no certificate in the store"))?;
-        let certificate = Certificate::parse(&bytes).or_fail(ExitCode::Signature, &doing)?;
         let floor = self.floors.get(layer.kind, &layer.name);
         let keyring = self.keyring(store, &layer.repo)?;
-        keyring
-            .accept(&certificate, layer.id, layer.kind, &layer.name, floor)
-            .or_fail(ExitCode::Signature, &doing)
-            .map(|_| ())
+        let asked = Asked { doing: &doing, keyring, certificate: &bytes, layer: layer.id, descriptor, floor };
+        admission::admit(&asked).map(|_| ())
     }
 
-    fn keyring(&mut self, store: &Store, name: &str) -> Result<&VerifiedKeyring, Failure> {
+    fn keyring(&mut self, store: &Store, name: &str) -> Result<&TrustedKeyring<Vec<u8>>, Failure> {
         if !self.keyrings.contains_key(name) {
             let verified = self.load_keyring(store, name)?;
             self.keyrings.insert(name.to_owned(), verified);
@@ -170,7 +171,7 @@ impl Gate {
             .ok_or_else(|| Failure::new(ExitCode::Failure, "a keyring was lost; this is a defect of pkg"))
     }
 
-    fn load_keyring(&self, store: &Store, name: &str) -> Result<VerifiedKeyring, Failure> {
+    fn load_keyring(&self, store: &Store, name: &str) -> Result<TrustedKeyring<Vec<u8>>, Failure> {
         let doing = format!("the keyring of '{name}' is refused");
         let gone =
             |what: &str| Failure::new(ExitCode::Signature, format!("{doing}: {what}; run `pkg update`"));
@@ -185,9 +186,7 @@ impl Gate {
         let root = Root::parse(&envelope).or_fail(ExitCode::Signature, &doing)?;
         let bytes =
             record(store, RecordType::Keyring, &repository.key())?.ok_or_else(|| gone("it is missing"))?;
-        let claimed = Keyring::parse(&bytes).or_fail(ExitCode::Signature, &doing)?;
-        keyring::verify(&claimed, &root.root().keys(), root.root().threshold())
-            .or_fail(ExitCode::Signature, &doing)
+        admission::keyring(&doing, bytes, root.root())
     }
 }
 

@@ -1,13 +1,14 @@
 //! A layer that is about to be installed: its manifest and index, fetched and checked against everything that is known
 //! of it, before a byte of its content is fetched.
 
+use crate::admission::{self, Asked};
 use crate::catalogs::{Offer, Offers};
 use plyos_layer_build::reader;
 use plyos_layer_format::frames::FrameTable;
 use plyos_layer_format::index::{self, Index};
 use plyos_layer_format::pages::{PageHashes, SlicePages};
 use plyos_namespace::layer::LayerInfo;
-use plyos_namespace::rules;
+use plyos_namespace::rules::{self, Breach, CheckError};
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_storefile::Floors;
 use plyos_transfer::layer::{LayerManifest, Source};
@@ -50,16 +51,18 @@ impl Candidate {
 
         let doing = format!("{what} is refused");
         let floor = floors.get(offer.descriptor.kind(), offer.descriptor.name());
-        let accepted = trusted
-            .keyring
-            .accept(
-                &offer.custom.certificate,
-                offer.custom.layer,
-                offer.descriptor.kind(),
-                offer.descriptor.name(),
-                floor,
-            )
-            .or_fail(ExitCode::Signature, &doing)?;
+        // By what the catalog says of the layer, before a byte of it is fetched; `check` refuses it where its own index
+        // says otherwise.
+        let root = trusted.catalog.root.root();
+        let keyring = admission::keyring(&doing, trusted.keyring.as_bytes(), root)?;
+        let admitted = admission::admit(&Asked {
+            doing: &doing,
+            keyring: &keyring,
+            certificate: &offer.custom.certificate.emit(),
+            layer: offer.custom.layer,
+            descriptor: &offer.descriptor,
+            floor,
+        })?;
 
         let path = trusted.catalog.path_of(&offer.target, &offer.file);
         let manifest_bytes = remote
@@ -90,14 +93,14 @@ impl Candidate {
             manifest,
             source,
             index,
-            epoch: accepted.epoch,
+            epoch: admitted.epoch,
             moved,
         };
         candidate.check(offer)?;
         Ok(candidate)
     }
 
-    /// Every rule of the index, the descriptor against the catalog, and where the kind may put files.
+    /// Every rule of the index, the descriptor against the catalog, and what the kind may hold and where.
     fn check(&self, offer: &Offer) -> Result<(), Failure> {
         let doing = format!("{} is refused", self.what);
         let checked =
@@ -107,7 +110,13 @@ impl Candidate {
             return Err(Failure::new(ExitCode::Signature, line));
         }
         let mount = LayerInfo::of(checked.descriptor()).mount.mount_type;
-        rules::check_paths(mount, checked.entries()).or_fail(ExitCode::Conflict, &doing)
+        rules::check_entries(mount, checked.entries()).map_err(|error| {
+            let code = match &error {
+                CheckError::Rule(violation) if violation.breach == Breach::Place => ExitCode::Conflict,
+                CheckError::Rule(_) | CheckError::Read(_) => ExitCode::Signature,
+            };
+            Failure::new(code, format!("{doing}: {error}"))
+        })
     }
 
     /// The index, opened.

@@ -1,6 +1,7 @@
 //! `pkg repo` and `pkg update`: first contact, and the TUF client workflow with the store as its memory.
 
 use crate::catalogs::{KEYRING, verify_keyring};
+use crate::renewal;
 use crate::repositories::{self, Repository};
 use crate::target::{Target, record};
 use plyos_report::{ExitCode, Failure, OrFail, print_json};
@@ -338,6 +339,8 @@ fn keep(
         put(&mut writer, RecordType::Keyring, repository.key(), keyring)?;
         dirty = true;
     }
+    let verified = verify_keyring(keyring, catalog, repository)?;
+    dirty |= renewal::certificates(&mut writer, repository, catalog, &verified)?;
     if let Some(signed_at) = catalog.signed_at.filter(|at| *at > writer.superblock().time_floor) {
         writer.set_time_floor(signed_at);
         dirty = true;

@@ -1,8 +1,10 @@
 //! `plyos publish`: certify pushed layers, sign them into the catalog, upload the catalog.
 
 use crate::cli::Publish;
+use crate::passphrase::Source;
 use crate::remote::Remote;
 use crate::repo::catalog_of;
+use crate::workspace::{self, failure, key_paths};
 use plyos_custody::repository::{LayerTarget, PublishFile, Workspace};
 use plyos_report::{ExitCode, Failure, OrFail, Progress, human, print_json};
 use plyos_transfer::catalog::{Catalog, Replace};
@@ -10,26 +12,27 @@ use plyos_transfer::{Http, Reference, TransferError};
 use plyos_trust::custom::Sizes;
 use serde_json::json;
 
-/// Each layer is fetched back and checked whole before anything vouches for it.
-pub async fn run(args: &Publish, now: u64, progress: &Progress) -> Result<(), Failure> {
+/// Each layer is fetched back and checked before anything vouches for it: its index by every rule, its tar headers against that.
+pub async fn run(args: &Publish, passphrases: &Source, now: u64, progress: &Progress) -> Result<(), Failure> {
     let http = Http::new()?;
     let catalog = catalog_of(&args.repo, http.clone())?;
     let mut targets = Vec::new();
     for place in &args.places {
         let remote = Remote::fetch(http.clone(), Reference::parse(place)?).await?;
+        remote.agree(&remote.checked()?, progress).await?;
         targets.push(target(&remote, args)?);
     }
-    let mut workspace = Workspace::open(&args.repo).or_fail(ExitCode::Failure, "opening the repository")?;
+    let mut workspace = workspace::open(&args.repo, passphrases)?;
+    let keys = key_paths(&workspace, &args.key);
     let mut names = Vec::new();
     for target in targets {
-        let name = workspace.add_layer(target, now).or_fail(ExitCode::Failure, "signing the layer")?;
+        let name = workspace
+            .add_layer_by(target, &keys, now)
+            .map_err(|error| failure("signing the layer", error))?;
         names.push(name.as_str().to_owned());
     }
-    let files = workspace.publish(now).or_fail(ExitCode::Failure, "signing the catalog")?;
-    upload(&catalog, &files).await?;
-    workspace.mark_published(&files).or_fail(ExitCode::Failure, "noting what was uploaded")?;
-
-    let bytes: u64 = files.iter().map(|file| file.bytes.len() as u64).sum();
+    let files = sign_and_upload(&mut workspace, &catalog, now).await?;
+    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
     if progress.json() {
         let paths: Vec<_> = files.iter().map(|file| &file.path).collect();
         print_json(&json!({"catalog": catalog.url(), "targets": names, "files": paths, "bytes": bytes}));
@@ -38,6 +41,28 @@ pub async fn run(args: &Publish, now: u64, progress: &Progress) -> Result<(), Fa
         progress.step(&format!("published {} files ({}) to {}", files.len(), human(bytes), catalog.url()));
     }
     Ok(())
+}
+
+/// A file that was uploaded.
+#[derive(Debug)]
+pub struct Uploaded {
+    /// Path below the catalog's URL.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// Signs what differs from the offer and puts it where targets fetch it.
+pub async fn sign_and_upload(
+    workspace: &mut Workspace,
+    catalog: &Catalog,
+    now: u64,
+) -> Result<Vec<Uploaded>, Failure> {
+    let files = workspace.publish(now).map_err(|error| failure("signing the catalog", error))?;
+    upload(catalog, &files).await?;
+    workspace.mark_published(&files).or_fail(ExitCode::Failure, "noting what was uploaded")?;
+    let uploaded = |file: PublishFile| Uploaded { bytes: file.bytes.len() as u64, path: file.path };
+    Ok(files.into_iter().map(uploaded).collect())
 }
 
 fn target(remote: &Remote, args: &Publish) -> Result<LayerTarget, Failure> {

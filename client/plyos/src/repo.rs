@@ -1,5 +1,7 @@
 //! `plyos repo`: the publisher's workspace.
 
+use crate::cli::RepoCommand;
+use crate::passphrase::Source;
 use plyos_custody::repository::{InitOptions, Workspace};
 use plyos_report::{ExitCode, Failure, OrFail, Progress, print_json};
 use plyos_transfer::Http;
@@ -10,11 +12,24 @@ use std::path::Path;
 /// File in the workspace that says where its catalog is published.
 const PLACE: &str = "catalog.json";
 
+/// Runs one of them.
+pub fn run(
+    command: &RepoCommand,
+    passphrases: &Source,
+    now: u64,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let RepoCommand::Init { dir, catalog, root_keys, root_threshold, encrypt } = command;
+    let passphrase = encrypt.then(|| passphrases.for_new("the keys of the repository")).transpose()?;
+    let (root_keys, root_threshold) = (*root_keys, *root_threshold);
+    let options = InitOptions { root_keys, root_threshold, passphrase, ..InitOptions::new(now) };
+    init(dir, catalog, &options, progress)
+}
+
 /// Makes a workspace.
-pub fn init(dir: &Path, catalog: &str, now: u64, progress: &Progress) -> Result<(), Failure> {
+fn init(dir: &Path, catalog: &str, options: &InitOptions, progress: &Progress) -> Result<(), Failure> {
     let catalog = Catalog::new(Http::new()?, catalog)?;
-    let workspace =
-        Workspace::init(dir, &InitOptions::new(now)).or_fail(ExitCode::Failure, "making the repository")?;
+    let workspace = Workspace::init(dir, options).or_fail(ExitCode::Failure, "making the repository")?;
     let place = dir.join(PLACE);
     std::fs::write(&place, format!("{}\n", json!({"url": catalog.url()})))
         .or_fail(ExitCode::Failure, format_args!("writing {}", place.display()))?;
@@ -28,6 +43,11 @@ pub fn init(dir: &Path, catalog: &str, now: u64, progress: &Progress) -> Result<
             dir.display(),
             dir.join("keys").display()
         );
+        if options.root_keys > 1 {
+            println!(
+                "Give the root keys (keys/root-N.key) to their holders, and keep none here that is not yours."
+            );
+        }
         println!("Targets need the root:\n  {}\n  sha256 {sha256}", root.display());
         println!("Next: plyos push …, then plyos publish --repo {} PLACE…", dir.display());
     }

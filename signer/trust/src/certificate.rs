@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use plyos_bytemap::{Cursor, Preamble, PreambleError, View, byte_map, put};
 use plyos_ids::{HashAlgorithm, LayerId};
 
-use crate::signatures::{Signatures, SignaturesError};
+use crate::signatures::{Signatures, SignaturesError, SignaturesView};
 
 byte_map! {
     /// See docs/formats.md, "Certificate".
@@ -96,26 +96,8 @@ impl Certificate {
     /// # Errors
     /// Any spelling that [`Self::emit`] would not write.
     pub fn parse(bytes: &[u8]) -> Result<Self, CertificateError> {
-        let (preamble, object) = Preamble::parse(bytes, &MAGIC, certificate::SIZE, 0)?;
-        let view = View::new(object, &certificate::LAYOUT).ok_or(CertificateError::Malformed)?;
-        let algorithm = view.u8(certificate::HASH_ALGORITHM);
-        HashAlgorithm::from_number(algorithm).ok_or(CertificateError::HashAlgorithm(algorithm))?;
-        let reserved = view.is_zero(certificate::RESERVED) && view.is_zero(certificate::RESERVED2);
-        if !reserved || object.len() != bytes.len() {
-            return Err(CertificateError::Malformed);
-        }
-        let mut cursor = Cursor::new(object);
-        cursor.take(certificate::SIZE).ok_or(CertificateError::Malformed)?;
-        let signatures = Signatures::read(&mut cursor, view.u16(certificate::SIGNATURE_COUNT))?;
-        if !cursor.remaining().is_empty() {
-            return Err(CertificateError::Malformed);
-        }
-        let statement = Statement {
-            layer: LayerId::from_bytes(view.array(certificate::LAYER_ID)),
-            issued_at: view.u64(certificate::ISSUED_AT),
-            epoch: view.u32(certificate::EPOCH),
-        };
-        Ok(Self { statement, signatures, compat: preamble.compat })
+        let view = CertificateView::parse(bytes)?;
+        Ok(Self { statement: view.statement, signatures: view.signatures.to_owned(), compat: view.compat })
     }
 
     /// The one spelling of this certificate.
@@ -132,5 +114,39 @@ impl Certificate {
     /// The bytes that were signed.
     pub fn message(&self) -> Vec<u8> {
         self.statement.message()
+    }
+}
+
+/// A certificate where it lies: the one parser, which copies nothing but the statement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CertificateView<'a> {
+    pub statement: Statement,
+    pub signatures: SignaturesView<'a>,
+    compat: u32,
+}
+
+impl<'a> CertificateView<'a> {
+    /// Reads a certificate; `bytes` must hold it and nothing more.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, CertificateError> {
+        let (preamble, object) = Preamble::parse(bytes, &MAGIC, certificate::SIZE, 0)?;
+        let view = View::new(object, &certificate::LAYOUT).ok_or(CertificateError::Malformed)?;
+        let algorithm = view.u8(certificate::HASH_ALGORITHM);
+        HashAlgorithm::from_number(algorithm).ok_or(CertificateError::HashAlgorithm(algorithm))?;
+        let reserved = view.is_zero(certificate::RESERVED) && view.is_zero(certificate::RESERVED2);
+        if !reserved || object.len() != bytes.len() {
+            return Err(CertificateError::Malformed);
+        }
+        let mut cursor = Cursor::new(object);
+        cursor.take(certificate::SIZE).ok_or(CertificateError::Malformed)?;
+        let signatures = SignaturesView::read(&mut cursor, view.u16(certificate::SIGNATURE_COUNT))?;
+        if !cursor.remaining().is_empty() {
+            return Err(CertificateError::Malformed);
+        }
+        let statement = Statement {
+            layer: LayerId::from_bytes(view.array(certificate::LAYER_ID)),
+            issued_at: view.u64(certificate::ISSUED_AT),
+            epoch: view.u32(certificate::EPOCH),
+        };
+        Ok(Self { statement, signatures, compat: preamble.compat })
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! - [`certificate`] and [`keyring`] let loader, kernel and `pkg` accept a layer: [`keyring::verify`] turns a claimed
 //!   [`keyring::Keyring`] into a [`keyring::VerifiedKeyring`], which judges a [`certificate::Certificate`].
+//! - [`admission`] is the whole question, asked by loader, kernel and `pkg` alike: may this layer be used on this machine?
 //! - [`tuf`] is the catalog: [`tuf::Update`] is the client workflow of TUF 1.0.34 as a state machine that asks for files
 //!   and ends with a [`tuf::Catalog`]; [`custom`] is what a layer's target says in its `custom` object.
 //! - [`key`], [`canonical`] and [`time`] are what both stand on.
@@ -17,6 +18,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod admission;
 pub mod canonical;
 pub mod certificate;
 pub mod custom;

@@ -65,33 +65,6 @@ impl Signatures {
         self.0.len() as u16
     }
 
-    /// Reads `count` signatures.
-    pub(crate) fn read(cursor: &mut Cursor<'_>, count: u16) -> Result<Self, SignaturesError> {
-        if !(1..=MAX_SIGNATURES).contains(&usize::from(count)) {
-            return Err(SignaturesError::Count(count.into()));
-        }
-        let mut list = Vec::with_capacity(count.into());
-        for _ in 0..count {
-            let head = cursor.take(signature::SIZE).ok_or(SignaturesError::Truncated)?;
-            let view = View::new(head, &signature::LAYOUT).ok_or(SignaturesError::Truncated)?;
-            if !view.is_zero(signature::RESERVED) {
-                return Err(SignaturesError::Malformed);
-            }
-            let length = view.u16(signature::SIGNATURE_LEN);
-            if usize::from(length) > MAX_SIGNATURE_LEN {
-                return Err(SignaturesError::Malformed);
-            }
-            list.push(Signature {
-                key_id: KeyId::from_bytes(view.array(signature::KEY_ID)),
-                algorithm: view.u16(signature::ALGORITHM),
-                bytes: cursor.take(length.into()).ok_or(SignaturesError::Truncated)?.to_vec(),
-            });
-        }
-        let list = Self(list);
-        list.check()?;
-        Ok(list)
-    }
-
     /// Writes the list, without its count.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         for entry in &self.0 {
@@ -105,16 +78,86 @@ impl Signatures {
     }
 
     fn check(&self) -> Result<(), SignaturesError> {
-        if !(1..=MAX_SIGNATURES).contains(&self.0.len()) {
-            return Err(SignaturesError::Count(self.0.len()));
-        }
-        if !self.0.is_sorted_by(|left, right| left.key_id < right.key_id) {
-            return Err(SignaturesError::DuplicateOrUnsorted);
-        }
-        let well_formed = |entry: &Signature| match SignatureAlgorithm::from_number(entry.algorithm) {
-            Some(SignatureAlgorithm::Ed25519) => entry.bytes.len() == ED25519_SIGNATURE_LEN,
-            None => entry.algorithm != 0 && (1..=MAX_SIGNATURE_LEN).contains(&entry.bytes.len()),
-        };
-        if self.0.iter().all(well_formed) { Ok(()) } else { Err(SignaturesError::Malformed) }
+        check(self.0.iter().map(|entry| SignatureView {
+            key_id: entry.key_id,
+            algorithm: entry.algorithm,
+            bytes: &entry.bytes,
+        }))
     }
+}
+
+/// A signature where it lies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignatureView<'a> {
+    pub key_id: KeyId,
+    pub algorithm: u16,
+    pub bytes: &'a [u8],
+}
+
+impl<'a> SignatureView<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, SignaturesError> {
+        let head = cursor.take(signature::SIZE).ok_or(SignaturesError::Truncated)?;
+        let view = View::new(head, &signature::LAYOUT).ok_or(SignaturesError::Truncated)?;
+        let length = view.u16(signature::SIGNATURE_LEN);
+        if !view.is_zero(signature::RESERVED) || usize::from(length) > MAX_SIGNATURE_LEN {
+            return Err(SignaturesError::Malformed);
+        }
+        Ok(Self {
+            key_id: KeyId::from_bytes(view.array(signature::KEY_ID)),
+            algorithm: view.u16(signature::ALGORITHM),
+            bytes: cursor.take(length.into()).ok_or(SignaturesError::Truncated)?,
+        })
+    }
+}
+
+/// A list that keeps the rules of this module, where it lies: loader and kernel judge by it and copy nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignaturesView<'a>(&'a [u8]);
+
+impl<'a> SignaturesView<'a> {
+    /// Reads `count` signatures.
+    pub fn read(cursor: &mut Cursor<'a>, count: u16) -> Result<Self, SignaturesError> {
+        if !(1..=MAX_SIGNATURES).contains(&usize::from(count)) {
+            return Err(SignaturesError::Count(count.into()));
+        }
+        let (rest, start) = (cursor.remaining(), cursor.position());
+        for _ in 0..count {
+            SignatureView::read(cursor)?;
+        }
+        let list = Self(rest.get(..cursor.position() - start).ok_or(SignaturesError::Truncated)?);
+        check(list.iter())?;
+        Ok(list)
+    }
+
+    /// The signatures in order of key id.
+    pub fn iter(&self) -> impl Iterator<Item = SignatureView<'a>> + Clone + use<'a> {
+        let mut cursor = Cursor::new(self.0);
+        core::iter::from_fn(move || SignatureView::read(&mut cursor).ok())
+    }
+
+    /// The same in values that can be changed.
+    pub fn to_owned(self) -> Signatures {
+        let owned = |view: SignatureView<'_>| Signature {
+            key_id: view.key_id,
+            algorithm: view.algorithm,
+            bytes: view.bytes.to_vec(),
+        };
+        Signatures(self.iter().map(owned).collect())
+    }
+}
+
+/// The rules of a list.
+fn check<'a>(mut list: impl Iterator<Item = SignatureView<'a>> + Clone) -> Result<(), SignaturesError> {
+    let count = list.clone().count();
+    if !(1..=MAX_SIGNATURES).contains(&count) {
+        return Err(SignaturesError::Count(count));
+    }
+    if !list.clone().is_sorted_by(|left, right| left.key_id < right.key_id) {
+        return Err(SignaturesError::DuplicateOrUnsorted);
+    }
+    let well_formed = |entry: SignatureView<'_>| match SignatureAlgorithm::from_number(entry.algorithm) {
+        Some(SignatureAlgorithm::Ed25519) => entry.bytes.len() == ED25519_SIGNATURE_LEN,
+        None => entry.algorithm != 0 && (1..=MAX_SIGNATURE_LEN).contains(&entry.bytes.len()),
+    };
+    if list.all(well_formed) { Ok(()) } else { Err(SignaturesError::Malformed) }
 }

@@ -204,6 +204,7 @@ fn nothing_built() -> Built {
         index_place: place,
         table_place: TablePlace { offset: 0, stored: 0, length: 0, codec: Codec::Raw, hash },
         blob_len: 0,
+        form: Form::Zstd,
         blob_sha256: BlobDigest::default(),
         diff_sha256: BlobDigest::default(),
         stream_len: 0,

@@ -41,7 +41,8 @@ pub fn built(out: &mut impl Write) -> Result<Built> {
     fill(directory.path())?;
     let options = ScanOptions { owner: Owner::Root, ..ScanOptions::default() };
     let descriptor = Descriptor::new(Kind::Site, "built", "1.0", "any")?;
-    let options = (scan(directory.path(), &options)?, BuildOptions { level: 3, threads: 1 });
+    let options =
+        (scan(directory.path(), &options)?, BuildOptions { level: 3, threads: 1, ..BuildOptions::default() });
     Ok(build(&options.0, &descriptor, &options.1, out, &|_| {})?)
 }
 

@@ -9,10 +9,12 @@
 //! | --- | --- |
 //! | [`layer`], [`blob`], [`built`] | stream, index, frame table, footer, blob, OCI image, cut points |
 //! | [`trust`], [`catalog`] | certificate, keyring, TUF metadata |
+//! | [`admission`] | the check of certificates, with its verdicts |
 //! | [`generation`], [`store`], [`image`] | generation, the objects of a store, a whole store |
 //! | [`identities`] | what all of these hash to |
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod blob;
 pub mod built;
 pub mod catalog;
@@ -85,6 +87,7 @@ pub fn all() -> Vec<Golden> {
         built::GOLDEN,
         blob::GOLDEN,
         trust::GOLDEN,
+        admission::GOLDEN,
         catalog::GOLDEN,
         generation::GOLDEN,
         store::GOLDEN,

@@ -1,19 +1,19 @@
 //! Metadata files as they are written: the signed objects of TUF 1.0.34, section 4, and their signatures.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use plyos_ids::Kind;
 use plyos_trust::{
     canonical,
-    key::{PublicKey, to_hex},
+    key::{PublicKey, Signature, to_hex},
     time,
-    tuf::{SIGNED_AT, SPEC_VERSION, TargetFile},
+    tuf::{RoleKeys, Root, SIGNED_AT, SPEC_VERSION, TargetFile},
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::RepositoryError;
-use crate::{SecretKey, Signer as _};
+use crate::{SecretKey, Signer as _, keys::Role};
 
 /// A signed object before version and expiry: what is compared to see whether a role must be signed again.
 pub(super) type Body = Map<String, Value>;
@@ -28,25 +28,31 @@ pub(super) fn body_of(signed: &Value) -> Body {
     body
 }
 
-/// The whole file: `body` with version and expiry, signed by `keys`.
-pub(super) fn sign(
-    mut body: Body,
-    version: u64,
-    expires: u64,
-    keys: &[&SecretKey],
-) -> Result<Vec<u8>, RepositoryError> {
+/// The signed object: `body` with version and expiry.
+pub(super) fn signed(mut body: Body, version: u64, expires: u64) -> Value {
     body.insert("version".into(), json!(version));
     body.insert("expires".into(), json!(time::print(expires)));
-    let signed = Value::Object(body);
+    Value::Object(body)
+}
+
+/// The whole file: `body` with version and expiry, signed by `keys`.
+pub(super) fn sign(
+    body: Body,
+    version: u64,
+    expires: u64,
+    keys: &[Rc<SecretKey>],
+) -> Result<Vec<u8>, RepositoryError> {
+    let signed = signed(body, version, expires);
     let message = canonical::to_vec(&signed)?;
-    let signatures = keys
-        .iter()
-        .map(|key| {
-            let signature = key.sign(&message)?;
-            Ok(json!({"keyid": signature.key_id.to_hex(), "sig": to_hex(&signature.bytes)}))
-        })
-        .collect::<Result<Vec<Value>, RepositoryError>>()?;
-    Ok(format!("{}", json!({"signatures": signatures, "signed": signed})).into_bytes())
+    let signatures: Vec<Signature> = keys.iter().map(|key| key.sign(&message)).collect::<Result<_, _>>()?;
+    Ok(file(&signed, &signatures))
+}
+
+/// The whole file of a signed object and its signatures.
+pub(super) fn file(signed: &Value, signatures: &[Signature]) -> Vec<u8> {
+    let entry = |made: &Signature| json!({"keyid": made.key_id.to_hex(), "sig": to_hex(&made.bytes)});
+    let signatures: Vec<Value> = signatures.iter().map(entry).collect();
+    format!("{}", json!({"signatures": signatures, "signed": signed})).into_bytes()
 }
 
 fn body(role_type: &str, members: impl IntoIterator<Item = (&'static str, Value)>) -> Body {
@@ -54,50 +60,97 @@ fn body(role_type: &str, members: impl IntoIterator<Item = (&'static str, Value)
     common.into_iter().chain(members).map(|(name, value)| (name.into(), value)).collect()
 }
 
-fn key_objects(keys: &[&PublicKey]) -> Value {
-    let object = |key: &&PublicKey| {
+fn key_objects<'a>(keys: impl IntoIterator<Item = &'a PublicKey>) -> Value {
+    let object = |key: &PublicKey| {
         let public = to_hex(key.as_bytes());
         let value = json!({"keytype": "ed25519", "keyval": {"public": public}, "scheme": "ed25519"});
         (key.key_id().to_hex(), value)
     };
-    Value::Object(keys.iter().map(object).collect())
+    Value::Object(keys.into_iter().map(object).collect())
 }
 
-fn role(keys: &[&PublicKey], threshold: u32) -> Value {
-    let ids: Vec<String> = keys.iter().map(|key| key.key_id().to_hex()).collect();
-    json!({"keyids": ids, "threshold": threshold})
+fn role(holders: &Holders) -> Value {
+    let ids: Vec<String> = holders.keys.iter().map(|key| key.key_id().to_hex()).collect();
+    json!({"keyids": ids, "threshold": holders.threshold})
 }
 
-/// The keys of the top-level roles.
-pub(super) struct RootKeys<'a> {
-    pub root: Vec<&'a PublicKey>,
-    pub root_threshold: u32,
-    pub targets: &'a PublicKey,
-    pub snapshot: &'a PublicKey,
-    pub timestamp: &'a PublicKey,
+/// Who signs for a role, and how many of them must.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Holders {
+    pub keys: Vec<PublicKey>,
+    pub threshold: u32,
+}
+
+impl Holders {
+    pub fn one(key: &PublicKey) -> Self {
+        Self { keys: vec![*key], threshold: 1 }
+    }
+
+    pub fn of(role: &RoleKeys) -> Self {
+        Self { keys: role.keys(), threshold: role.threshold() }
+    }
+}
+
+/// Who signs for the top-level roles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TopLevel {
+    pub root: Holders,
+    pub targets: Holders,
+    pub snapshot: Holders,
+    pub timestamp: Holders,
+}
+
+impl TopLevel {
+    pub fn of(root: &Root) -> Self {
+        Self {
+            root: Holders::of(root.root()),
+            targets: Holders::of(root.targets()),
+            snapshot: Holders::of(root.snapshot()),
+            timestamp: Holders::of(root.timestamp()),
+        }
+    }
+
+    pub fn roles(&self) -> [(Role, &Holders); 4] {
+        [
+            (Role::Root, &self.root),
+            (Role::Targets, &self.targets),
+            (Role::Snapshot, &self.snapshot),
+            (Role::Timestamp, &self.timestamp),
+        ]
+    }
+
+    /// The holders of a role; layer keys stand in the keyring.
+    pub const fn role_mut(&mut self, role: Role) -> Option<&mut Holders> {
+        match role {
+            Role::Root => Some(&mut self.root),
+            Role::Targets => Some(&mut self.targets),
+            Role::Snapshot => Some(&mut self.snapshot),
+            Role::Timestamp => Some(&mut self.timestamp),
+            Role::Layer => None,
+        }
+    }
 }
 
 /// Root, section 4.3.
-pub(super) fn root(keys: &RootKeys<'_>) -> Body {
-    let mut all = keys.root.clone();
-    all.extend([keys.targets, keys.snapshot, keys.timestamp]);
-    let roles = json!({
-        "root": role(&keys.root, keys.root_threshold),
-        "snapshot": role(&[keys.snapshot], 1),
-        "targets": role(&[keys.targets], 1),
-        "timestamp": role(&[keys.timestamp], 1),
-    });
-    body("root", [("consistent_snapshot", json!(true)), ("keys", key_objects(&all)), ("roles", roles)])
+pub(super) fn root(holders: &TopLevel) -> Body {
+    let all = holders.roles().into_iter().flat_map(|(_, holders)| &holders.keys);
+    let roles = holders.roles().into_iter().map(|(name, holders)| (name.to_string(), role(holders)));
+    let members = [
+        ("consistent_snapshot", json!(true)),
+        ("keys", key_objects(all)),
+        ("roles", Value::Object(roles.collect())),
+    ];
+    body("root", members)
 }
 
 /// Targets, section 4.5, with delegations to the roles of `kinds`.
-pub(super) fn targets(files: &BTreeMap<String, TargetFile>, kinds: &[Kind], key: &PublicKey) -> Body {
+pub(super) fn targets(files: &BTreeMap<String, TargetFile>, kinds: &[Kind], holders: &Holders) -> Body {
     let mut body = kind_targets(files);
     if !kinds.is_empty() {
         let roles: Vec<Value> = kinds
             .iter()
             .map(|kind| {
-                let mut entry = role(&[key], 1);
+                let mut entry = role(holders);
                 if let Some(entry) = entry.as_object_mut() {
                     entry.insert("name".into(), json!(kind.as_str()));
                     entry.insert("paths".into(), json!([format!("{kind}/*/*/*")]));
@@ -107,7 +160,7 @@ pub(super) fn targets(files: &BTreeMap<String, TargetFile>, kinds: &[Kind], key:
                 entry
             })
             .collect();
-        body.insert("delegations".into(), json!({"keys": key_objects(&[key]), "roles": roles}));
+        body.insert("delegations".into(), json!({"keys": key_objects(&holders.keys), "roles": roles}));
     }
     body
 }

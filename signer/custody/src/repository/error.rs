@@ -7,7 +7,8 @@ use plyos_trust::{
     signatures::SignaturesError, tuf::TargetNameError, tuf::TufError,
 };
 
-use crate::{SignError, keys::KeyFileError};
+use super::{EditError, ProposalError};
+use crate::{SignError, keys::KeyFileError, keys::Role};
 
 /// Why a publisher's repository could not be read, changed or signed.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,45 @@ pub enum RepositoryError {
     /// A key file.
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    /// A key that is not there.
+    #[error("there is no key in {0}; name one of the folder `keys`, or a key file")]
+    NoSuchKey(String),
+    /// Too few keys of a role lie in the folder `keys`.
+    #[error(
+        "{needed} keys are needed to sign for role {role}, and {found} of those that may lie in the folder `keys`; put them there, or name others with `plyos ceremony propose`"
+    )]
+    TooFewKeys {
+        /// The role.
+        role: Role,
+        /// Keys at hand.
+        found: usize,
+        /// Its threshold.
+        needed: u32,
+    },
+    /// No layer key at hand may sign this.
+    #[error(
+        "no layer key in the folder `keys` may sign {name} at security epoch {epoch}; `plyos keyring show` tells who may"
+    )]
+    NoLayerKey {
+        /// Target name of the layer.
+        name: String,
+        /// Epoch that was asked for.
+        epoch: u32,
+    },
+    /// Clients would refuse the certificate.
+    #[error("the certificate of {name} would be refused by targets: {refusal}")]
+    LayerRefused {
+        /// Target name of the layer.
+        name: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A change of the keyring or the root that makes no sense.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// A proposal that cannot be used.
+    #[error(transparent)]
+    Proposal(#[from] ProposalError),
     /// A signer.
     #[error(transparent)]
     Sign(#[from] SignError),

@@ -11,20 +11,30 @@
 //! DIR/lock                 held while a program works here
 //! ```
 //!
+//! The keyring changes by [`KeyringEdit`]s, at once where enough root keys are at hand, or by a [`Proposal`] that their holders
+//! sign elsewhere; root metadata changes by proposals only.
+//!
 //! [`Workspace::add_layer`] and [`Workspace::remove_target`] change the offer; [`Workspace::publish`] signs what differs
 //! from it. Each file is replaced in one step and the timestamp last, so that a cut leaves the state of before or after.
 
+mod ceremony;
 mod document;
+mod edits;
 mod error;
 mod keyring;
 mod layer;
+mod proposal;
 mod publish;
 mod settings;
+mod signers;
 mod state;
 mod workspace;
 
+pub use ceremony::powers;
+pub use edits::{EditError, KeyringEdit, Powers, RootEdit};
 pub use error::RepositoryError;
-pub use layer::LayerTarget;
+pub use layer::{Certified, LayerTarget};
+pub use proposal::{Proposal, ProposalError, Signed};
 pub use publish::PublishFile;
 pub use settings::{Expiries, InitOptions};
 pub use workspace::Workspace;

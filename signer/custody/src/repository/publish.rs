@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plyos_ids::Kind;
-use plyos_trust::tuf::{Catalog, Envelope, Limits, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TargetFile, Targets};
+use plyos_trust::keyring;
+use plyos_trust::tuf::{
+    Catalog, Envelope, Limits, ROOT, RoleKeys, SNAPSHOT, TARGETS, TIMESTAMP, TargetFile, Targets,
+};
 use serde_json::Value;
 
 use super::{
     RepositoryError, Workspace,
-    document::{self, Body},
+    document::{self, Body, Holders},
+    signers::Signers,
     state,
 };
-use crate::{SecretKey, keys::Role};
+use crate::keys::Role;
 
 /// A file to be put below the catalog's URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +42,16 @@ struct Current {
 
 /// Metadata files of one signing, in the order in which they are written.
 #[derive(Default)]
-struct Signing {
-    written: Vec<(String, Vec<u8>)>,
+pub(super) struct Signing {
+    pub written: Vec<(String, Vec<u8>)>,
+    /// Whether the keyring is another one than lies in the directory.
+    pub keyring_changed: bool,
+}
+
+/// Who signs a role, and who may.
+struct By {
+    role: RoleKeys,
+    keys: Signers,
 }
 
 impl Workspace {
@@ -93,46 +105,66 @@ impl Workspace {
     }
 
     fn sign(&mut self, now: u64, renew: Renew) -> Result<(), RepositoryError> {
-        let expiries = self.state.settings.expiries;
         let mut signing = Signing::default();
         if renew == Renew::All {
             self.renew_root(now, &mut signing)?;
         }
-        let key = self.key(Role::Targets, "targets")?;
+        self.sign_under_root(now, signing)
+    }
+
+    /// Signs what the newest root asks for, after what `signing` holds already.
+    pub(super) fn sign_under_root(&mut self, now: u64, mut signing: Signing) -> Result<(), RepositoryError> {
+        let expiries = self.state.settings.expiries;
+        let root = self.root()?;
+        // Whoever signs for targets signs for the kinds too.
+        let by = By { role: root.targets().clone(), keys: self.signers(Role::Targets, root.targets())? };
         let mut listed = BTreeMap::new();
         let kinds = self.kinds();
         for kind in &kinds {
             let body = document::kind_targets(&self.targets_of(*kind));
             let role = kind.as_str();
-            listed.insert(role.into(), self.renew(role, body, now, expiries.targets, &key, &mut signing)?);
+            listed.insert(role.into(), self.renew(role, body, now, expiries.targets, &by, &mut signing)?);
         }
         let (name, keyring) = self.keyring_target()?;
         let top_level = BTreeMap::from([(name.to_string(), keyring)]);
-        let body = document::targets(&top_level, &kinds, crate::Signer::public(&key));
-        listed.insert(TARGETS.into(), self.renew(TARGETS, body, now, expiries.targets, &key, &mut signing)?);
+        let body = document::targets(&top_level, &kinds, &Holders::of(root.targets()));
+        listed.insert(TARGETS.into(), self.renew(TARGETS, body, now, expiries.targets, &by, &mut signing)?);
 
-        let key = self.key(Role::Snapshot, "snapshot")?;
+        let by = By { role: root.snapshot().clone(), keys: self.signers(Role::Snapshot, root.snapshot())? };
         let body = document::snapshot(&listed);
-        let (version, snapshot) = self.renew(SNAPSHOT, body, now, expiries.snapshot, &key, &mut signing)?;
+        let (version, snapshot) = self.renew(SNAPSHOT, body, now, expiries.snapshot, &by, &mut signing)?;
 
-        let key = self.key(Role::Timestamp, "timestamp")?;
+        let keys = self.signers(Role::Timestamp, root.timestamp())?;
         let body = document::timestamp(version, &snapshot, now);
         let version = self.current(TIMESTAMP)?.map_or(0, |current| current.version) + 1;
-        let timestamp = document::sign(body, version, now.saturating_add(expiries.timestamp), &[&key])?;
+        let timestamp = document::sign(body, version, now.saturating_add(expiries.timestamp), &keys)?;
         signing.written.push((TIMESTAMP.into(), timestamp));
-        self.commit(signing, now)
+        self.settle(signing, now)
     }
 
     /// Checks what was signed as a client would, and writes it, the timestamp last.
-    fn commit(&mut self, signing: Signing, now: u64) -> Result<(), RepositoryError> {
+    fn settle(&mut self, signing: Signing, now: u64) -> Result<(), RepositoryError> {
         let mut signed = self.state.signed.clone();
         signed.extend(signing.written.iter().cloned());
-        Catalog::load(signed.clone(), now, Limits::default())?;
-        for (role, bytes) in &signing.written {
+        let catalog = Catalog::load(signed.clone(), now, Limits::default())?;
+        let role = catalog.root.root();
+        keyring::verify(&self.state.keyring, &role.keys(), role.threshold())?;
+        // A cut after the root or the keyring leaves a state that the next signing completes.
+        let (roots, others): (Vec<_>, Vec<_>) = signing.written.iter().partition(|(role, _)| role == ROOT);
+        self.write_metadata(&roots)?;
+        if signing.keyring_changed {
+            self.publish_keyring()?;
+        }
+        self.write_metadata(&others)?;
+        self.state.signed = signed;
+        Ok(())
+    }
+
+    fn write_metadata(&mut self, files: &[&(String, Vec<u8>)]) -> Result<(), RepositoryError> {
+        for (role, bytes) in files {
             let version = current(role, bytes)?.version;
             self.write_public(&state::metadata_path(role, version), bytes)?;
         }
-        self.state.signed = signed;
         Ok(())
     }
 
@@ -143,18 +175,20 @@ impl Workspace {
         body: Body,
         now: u64,
         lifetime: u64,
-        key: &SecretKey,
+        by: &By,
         signing: &mut Signing,
     ) -> Result<(u64, Vec<u8>), RepositoryError> {
         let before = self.current(role)?;
         if let (Some(before), Some(bytes)) = (&before, self.state.signed.get(role))
             && before.body == body
             && !grows_old(before.expires, now, lifetime)
+            // Else its keys were replaced since.
+            && by.role.verify(&Envelope::parse(role, bytes)?).is_ok()
         {
             return Ok((before.version, bytes.clone()));
         }
         let version = before.map_or(0, |before| before.version) + 1;
-        let bytes = document::sign(body, version, now.saturating_add(lifetime), &[key])?;
+        let bytes = document::sign(body, version, now.saturating_add(lifetime), &by.keys)?;
         signing.written.push((role.into(), bytes.clone()));
         Ok((version, bytes))
     }
@@ -164,8 +198,7 @@ impl Workspace {
         let Some(before) = self.current(ROOT)?.filter(|root| grows_old(root.expires, now, lifetime)) else {
             return Ok(());
         };
-        let keys = self.root_keys()?;
-        let keys: Vec<&SecretKey> = keys.iter().collect();
+        let keys = self.some_signers(Role::Root, self.root()?.root())?;
         let bytes = document::sign(before.body, before.version + 1, now.saturating_add(lifetime), &keys)?;
         signing.written.push((ROOT.into(), bytes));
         Ok(())

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::keys::Passphrase;
+
 const DAY: u64 = 86_400;
 
 /// How long what is signed lives, in seconds. The defaults are those of docs/formats.md, "TUF catalog".
@@ -25,7 +27,7 @@ impl Default for Expiries {
 }
 
 /// How a repository begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct InitOptions {
     /// Root keys to be made: 1 to 16. One is `keys/root.key`, several are `keys/root-1.key` and so on.
     pub root_keys: u32,
@@ -33,6 +35,8 @@ pub struct InitOptions {
     pub root_threshold: u32,
     /// How long what is signed lives.
     pub expiries: Expiries,
+    /// What the keys are encrypted with; none: they stand in the clear.
+    pub passphrase: Option<Passphrase>,
     /// The time: seconds since 1970.
     pub now: u64,
 }
@@ -40,7 +44,7 @@ pub struct InitOptions {
 impl InitOptions {
     /// One root key and the usual lifetimes.
     pub fn new(now: u64) -> Self {
-        Self { root_keys: 1, root_threshold: 1, expiries: Expiries::default(), now }
+        Self { root_keys: 1, root_threshold: 1, expiries: Expiries::default(), passphrase: None, now }
     }
 }
 

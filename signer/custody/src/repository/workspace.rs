@@ -1,9 +1,11 @@
 //! The state directory: making it, opening it, and changing it step by step.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     path::{Path, PathBuf},
+    rc::Rc,
 };
 
 use plyos_ids::BlobDigest;
@@ -16,13 +18,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     InitOptions, RepositoryError,
-    document::{self, RootKeys},
+    document::{self, Holders, TopLevel},
     settings::Settings,
     state::{self, Offer, State},
 };
 use crate::{
     SecretKey, Signer as _,
-    keys::{self, KeyFileError, Role},
+    keys::{self, NoPassphrases, Passphrases, Protection, Role},
 };
 
 /// Root keys that a repository may begin with: one keyring carries a signature by each.
@@ -33,6 +35,9 @@ const MAX_ROOT_KEYS: u32 = 16;
 pub struct Workspace {
     pub(super) dir: PathBuf,
     pub(super) state: State,
+    pub(super) passphrases: Box<dyn Passphrases>,
+    /// Keys that were opened, by path.
+    pub(super) unlocked: RefCell<BTreeMap<PathBuf, Rc<SecretKey>>>,
     /// Held for its lock.
     _lock: File,
 }
@@ -63,28 +68,27 @@ impl Workspace {
             expiries: options.expiries,
         };
         let key_dir = dir.join("keys");
-        let make = |name: &str, role| keys::new(&key_dir, name, role);
+        let protection = options.passphrase.as_ref().map_or(Protection::Owner, Protection::Passphrase);
+        let make = |name: &str, role| keys::new_protected(&key_dir, name, role, protection).map(Rc::new);
         let root = settings
             .root_key_names()
             .iter()
             .map(|name| make(name, Role::Root))
             .collect::<Result<Vec<_>, _>>()?;
-        let (targets, snapshot, timestamp) = (
-            make("targets", Role::Targets)?,
-            make("snapshot", Role::Snapshot)?,
-            make("timestamp", Role::Timestamp)?,
-        );
-        make("layer", Role::Layer)?;
-        let body = document::root(&RootKeys {
-            root: root.iter().map(SecretKey::public).collect(),
-            root_threshold: options.root_threshold,
-            targets: targets.public(),
-            snapshot: snapshot.public(),
-            timestamp: timestamp.public(),
+        let one = |name: &str, role| make(name, role).map(|key| Holders::one(key.public()));
+        let body = document::root(&TopLevel {
+            root: Holders {
+                keys: root.iter().map(|key| *key.public()).collect(),
+                threshold: options.root_threshold,
+            },
+            targets: one("targets", Role::Targets)?,
+            snapshot: one("snapshot", Role::Snapshot)?,
+            timestamp: one("timestamp", Role::Timestamp)?,
         });
+        let layer = make("layer", Role::Layer)?;
         let expires = options.now.saturating_add(options.expiries.root);
-        let root_file = document::sign(body, 1, expires, &root.iter().collect::<Vec<_>>())?;
-        let keyring = Self::first_keyring(dir, &root_file, &root, options.now)?;
+        let root_file = document::sign(body, 1, expires, &root)?;
+        let keyring = Self::first_keyring(layer.public(), &root_file, &root, options.now)?;
         let state = State {
             settings,
             keyring,
@@ -92,7 +96,12 @@ impl Workspace {
             unsent: BTreeSet::new(),
             signed: BTreeMap::from([(ROOT.into(), root_file.clone())]),
         };
-        let mut workspace = Self { dir: dir.into(), state, _lock: lock };
+        let passphrases: Box<dyn Passphrases> = match &options.passphrase {
+            Some(passphrase) => Box::new(passphrase.clone()),
+            None => Box::new(NoPassphrases),
+        };
+        let mut workspace =
+            Self { dir: dir.into(), state, passphrases, unlocked: RefCell::default(), _lock: lock };
         workspace.write_public(&state::metadata_path(ROOT, 1), &root_file)?;
         workspace.publish_keyring()?;
         workspace.state.write_offer(dir)?;
@@ -112,7 +121,8 @@ impl Workspace {
             return Err(RepositoryError::NoRepository(dir.into()));
         }
         let lock = lock(dir)?;
-        Ok(Self { dir: dir.into(), state: State::read(dir)?, _lock: lock })
+        let (state, passphrases) = (State::read(dir)?, Box::new(NoPassphrases));
+        Ok(Self { dir: dir.into(), state, passphrases, unlocked: RefCell::default(), _lock: lock })
     }
 
     /// The directory.
@@ -168,25 +178,6 @@ impl Workspace {
             self.state.write_unsent(&self.dir)?;
         }
         state::write(&self.dir.join(path), bytes)
-    }
-
-    /// The secret key `keys/NAME.key`.
-    pub(super) fn key(&self, role: Role, name: &str) -> Result<SecretKey, RepositoryError> {
-        Ok(keys::open(&self.dir.join("keys").join(format!("{name}.key")), role)?)
-    }
-
-    /// The root keys that are at hand: the others may lie elsewhere, and whether these are enough is found when what
-    /// they signed is checked.
-    pub(super) fn root_keys(&self) -> Result<Vec<SecretKey>, RepositoryError> {
-        let mut found = Vec::new();
-        for name in self.state.settings.root_key_names() {
-            match self.key(Role::Root, &name) {
-                Err(RepositoryError::Key(KeyFileError::Io { error, .. }))
-                    if error.kind() == std::io::ErrorKind::NotFound => {}
-                key => found.push(key?),
-            }
-        }
-        Ok(found)
     }
 }
 

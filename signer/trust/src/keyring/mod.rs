@@ -4,17 +4,22 @@
 //! can accept certificates.
 
 mod accept;
+mod refusal;
 mod statement;
+mod view;
 
 use alloc::vec::Vec;
 
-use plyos_bytemap::{Cursor, Preamble, PreambleError, View, byte_map};
+use plyos_bytemap::{Cursor, Preamble, PreambleError, byte_map};
 
-pub use accept::{Accepted, Refusal, VerifiedKeyring, verify};
+pub use accept::{Accepted, VerifiedKeyring, verify};
+pub(crate) use accept::{accept, signed_by_roots};
+pub use refusal::Refusal;
 pub use statement::{LayerKey, MAX_PREFIXES, Revocation, Statement};
 pub use statement::{keyring_key, revocation};
 
-use crate::signatures::{Signatures, SignaturesError};
+use crate::signatures::{Signatures, SignaturesError, SignaturesView};
+use view::StatementView;
 
 byte_map! {
     /// See docs/formats.md, "Keyring".
@@ -96,30 +101,9 @@ impl Keyring {
     /// # Errors
     /// Any spelling that [`Self::emit`] would not write.
     pub fn parse(bytes: &[u8]) -> Result<Self, KeyringError> {
-        if bytes.len() > MAX_LEN {
-            return Err(KeyringError::TooMany("bytes"));
-        }
-        let (preamble, object) = Preamble::parse(bytes, &MAGIC, keyring::SIZE, 0)?;
-        let view = View::new(object, &keyring::LAYOUT).ok_or(KeyringError::Truncated)?;
-        if !view.is_zero(keyring::RESERVED) || object.len() != bytes.len() {
-            return Err(KeyringError::Malformed);
-        }
-        let mut cursor = Cursor::new(object);
-        cursor.take(keyring::SIZE).ok_or(KeyringError::Truncated)?;
-        let statement = Statement::read(&view, &mut cursor)?;
-        let signed_len = cursor.position() - keyring::VERSION.offset;
-        if usize::try_from(view.u32(keyring::SIGNED_LEN)) != Ok(signed_len) {
-            return Err(KeyringError::Malformed);
-        }
-        let count = cursor.u16().ok_or(KeyringError::Truncated)?;
-        if cursor.array::<COUNT_PADDING>().ok_or(KeyringError::Truncated)? != [0; COUNT_PADDING] {
-            return Err(KeyringError::Malformed);
-        }
-        let signatures = Signatures::read(&mut cursor, count)?;
-        if !cursor.remaining().is_empty() {
-            return Err(KeyringError::Malformed);
-        }
-        Ok(Self { statement, signatures, compat: preamble.compat })
+        let view = KeyringView::parse(bytes)?;
+        let Claims { statement, signatures } = view.claims;
+        Ok(Self { statement: statement.to_owned(), signatures: signatures.to_owned(), compat: view.compat })
     }
 
     /// The one spelling of this keyring.
@@ -159,5 +143,52 @@ impl Keyring {
     /// Raised by each change; a client refuses a lower one than it holds.
     pub const fn version(&self) -> u64 {
         self.statement.version
+    }
+}
+
+/// What the bytes of a keyring claim.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claims<'a> {
+    pub statement: StatementView<'a>,
+    pub signatures: SignaturesView<'a>,
+}
+
+/// A keyring where it lies; see [`view`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyringView<'a> {
+    pub claims: Claims<'a>,
+    /// The signed bytes, without what is put before them in the message.
+    signed: &'a [u8],
+    compat: u32,
+}
+
+impl<'a> KeyringView<'a> {
+    /// Reads a keyring; `bytes` must hold it and nothing more.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, KeyringError> {
+        if bytes.len() > MAX_LEN {
+            return Err(KeyringError::TooMany("bytes"));
+        }
+        let (preamble, object) = Preamble::parse(bytes, &MAGIC, keyring::SIZE, 0)?;
+        if object.len() != bytes.len() {
+            return Err(KeyringError::Malformed);
+        }
+        let (statement, end) = StatementView::read(object)?;
+        let signed = object.get(keyring::VERSION.offset..end).ok_or(KeyringError::Truncated)?;
+        let mut cursor = Cursor::new(object);
+        cursor.take(end).ok_or(KeyringError::Truncated)?;
+        let count = cursor.u16().ok_or(KeyringError::Truncated)?;
+        if cursor.array::<COUNT_PADDING>().ok_or(KeyringError::Truncated)? != [0; COUNT_PADDING] {
+            return Err(KeyringError::Malformed);
+        }
+        let signatures = SignaturesView::read(&mut cursor, count)?;
+        if !cursor.remaining().is_empty() {
+            return Err(KeyringError::Malformed);
+        }
+        Ok(Self { claims: Claims { statement, signatures }, signed, compat: preamble.compat })
+    }
+
+    /// The bytes that were signed: fewer than the keyring has.
+    pub fn message(&self) -> Vec<u8> {
+        [DOMAIN, self.signed].concat()
     }
 }

@@ -2,10 +2,11 @@
 
 use alloc::{string::String, vec::Vec};
 
-use plyos_bytemap::{Cursor, View, byte_map, put};
+use plyos_bytemap::{byte_map, put};
 use plyos_ids::{KeyId, Kind, KindSet, LayerId, SignatureAlgorithm};
 
-use super::{DOMAIN, KeyringError, MAX_KEYS, MAX_REVOCATIONS, keyring};
+use super::view::StatementView;
+use super::{DOMAIN, KeyringError, MAX_LEN, keyring};
 use crate::key::PublicKey;
 
 byte_map! {
@@ -32,8 +33,6 @@ byte_map! {
 
 /// Name prefixes of one key. A format break to lower.
 pub const MAX_PREFIXES: usize = 64;
-/// Bytes of a public key: room for post-quantum algorithms (ML-DSA-44 has 1,312). A format break to lower.
-const MAX_KEY_LEN: usize = 4096;
 /// Bytes of a layer's name, and so of a prefix.
 const MAX_PREFIX_LEN: usize = 64;
 
@@ -86,57 +85,6 @@ impl LayerKey {
         self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
     }
 
-    fn read(cursor: &mut Cursor<'_>) -> Result<Self, KeyringError> {
-        let head = cursor.take(keyring_key::SIZE).ok_or(KeyringError::Truncated)?;
-        let view = View::new(head, &keyring_key::LAYOUT).ok_or(KeyringError::Truncated)?;
-        let (key_len, prefix_count) = (view.u16(keyring_key::KEY_LEN), view.u16(keyring_key::PREFIX_COUNT));
-        if !view.is_zero(keyring_key::RESERVED) || usize::from(key_len) > MAX_KEY_LEN {
-            return Err(KeyringError::Malformed);
-        }
-        if usize::from(prefix_count) > MAX_PREFIXES {
-            return Err(KeyringError::TooMany("name prefixes"));
-        }
-        let key = cursor.take(key_len.into()).ok_or(KeyringError::Truncated)?.to_vec();
-        let prefixes = (0..prefix_count)
-            .map(|_| {
-                let length = cursor.u8().ok_or(KeyringError::Truncated)?;
-                let bytes = cursor.take(length.into()).ok_or(KeyringError::Truncated)?;
-                let text = core::str::from_utf8(bytes).map_err(|_| KeyringError::Malformed)?;
-                Ok(String::from(text))
-            })
-            .collect::<Result<Vec<_>, KeyringError>>()?;
-        let read = Self {
-            key_id: KeyId::from_bytes(view.array(keyring_key::KEY_ID)),
-            algorithm: view.u16(keyring_key::ALGORITHM),
-            key,
-            kinds: KindSet(view.u16(keyring_key::KINDS)),
-            prefixes,
-            least_epoch: view.u32(keyring_key::LEAST_EPOCH),
-        };
-        read.check()?;
-        Ok(read)
-    }
-
-    fn check(&self) -> Result<(), KeyringError> {
-        let usable = match SignatureAlgorithm::from_number(self.algorithm) {
-            Some(_) => self.public_key().is_some(),
-            None => self.algorithm != 0 && !self.key.is_empty(),
-        };
-        if !usable {
-            return Err(KeyringError::Key);
-        }
-        if self.kinds.has_unknown() {
-            return Err(KeyringError::Kinds(self.kinds.0));
-        }
-        if !self.prefixes.iter().all(|prefix| is_name_prefix(prefix)) {
-            return Err(KeyringError::Malformed);
-        }
-        if !self.prefixes.is_sorted_by(|left, right| left < right) {
-            return Err(KeyringError::DuplicateOrUnsorted("name prefixes"));
-        }
-        Ok(())
-    }
-
     fn write(&self, out: &mut Vec<u8>) -> Result<(), KeyringError> {
         let mut head = [0; keyring_key::SIZE];
         let key_len = u16::try_from(self.key.len()).map_err(|_| KeyringError::Key)?;
@@ -166,17 +114,6 @@ pub enum Revocation {
 }
 
 impl Revocation {
-    fn read(cursor: &mut Cursor<'_>) -> Result<Self, KeyringError> {
-        let bytes = cursor.take(revocation::SIZE).ok_or(KeyringError::Truncated)?;
-        let view = View::new(bytes, &revocation::LAYOUT).ok_or(KeyringError::Truncated)?;
-        let id = view.array(revocation::ID);
-        match (view.u8(revocation::WHAT), view.is_zero(revocation::RESERVED)) {
-            (1, true) => Ok(Self::Key(KeyId::from_bytes(id))),
-            (2, true) => Ok(Self::Layer(LayerId::from_bytes(id))),
-            _ => Err(KeyringError::Malformed),
-        }
-    }
-
     fn write(&self, out: &mut Vec<u8>) {
         let (what, id) = match self {
             Self::Key(id) => (1, id.as_bytes()),
@@ -241,30 +178,26 @@ impl Statement {
         Ok(out.split_off(keyring::VERSION.offset))
     }
 
-    /// Reads keys and revocations; `cursor` stands after the header that `view` shows.
-    pub(super) fn read(view: &View<'_>, cursor: &mut Cursor<'_>) -> Result<Self, KeyringError> {
-        let (key_count, revocation_count) =
-            (view.u16(keyring::KEY_COUNT), view.u16(keyring::REVOCATION_COUNT));
-        if usize::from(key_count) > MAX_KEYS {
-            return Err(KeyringError::TooMany("keys"));
+    /// Reads the signed part alone, as [`Self::to_bytes`] writes it: keyrings travel so before they are signed.
+    ///
+    /// # Errors
+    /// Any spelling that [`Self::to_bytes`] would not write.
+    pub fn parse(signed: &[u8]) -> Result<Self, KeyringError> {
+        if signed.len() > MAX_LEN {
+            return Err(KeyringError::TooMany("bytes"));
         }
-        if usize::from(revocation_count) > MAX_REVOCATIONS {
-            return Err(KeyringError::TooMany("revocations"));
-        }
-        let keys = (0..key_count).map(|_| LayerKey::read(cursor)).collect::<Result<Vec<_>, _>>()?;
-        let revocations =
-            (0..revocation_count).map(|_| Revocation::read(cursor)).collect::<Result<Vec<_>, _>>()?;
-        if !keys.is_sorted_by(|left, right| left.key_id < right.key_id) {
-            return Err(KeyringError::DuplicateOrUnsorted("keys"));
-        }
-        if !revocations.is_sorted_by(|left, right| left < right) {
-            return Err(KeyringError::DuplicateOrUnsorted("revocations"));
-        }
-        let version = view.u64(keyring::VERSION);
-        if version == 0 {
-            return Err(KeyringError::Malformed);
-        }
-        Ok(Self { version, issued_at: view.u64(keyring::ISSUED_AT), keys, revocations })
+        let object = [&[0; keyring::VERSION.offset], signed].concat();
+        let (view, end) = StatementView::read(&object)?;
+        if end == object.len() { Ok(view.to_owned()) } else { Err(KeyringError::Malformed) }
+    }
+
+    /// The signed part, after a check of every rule of the format.
+    ///
+    /// # Errors
+    /// When a rule is broken.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, KeyringError> {
+        let signed = self.signed_bytes()?;
+        Self::parse(&signed).map(|_| signed)
     }
 }
 
@@ -274,7 +207,7 @@ fn count(count: usize, what: &'static str) -> Result<[u8; 2], KeyringError> {
 }
 
 /// Whether a layer's name (`[a-z0-9][a-z0-9+._-]{0,63}`) may start with `text`.
-fn is_name_prefix(text: &str) -> bool {
+pub(super) fn is_name_prefix(text: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     (1..=MAX_PREFIX_LEN).contains(&text.len())
         && text.bytes().next().is_some_and(letter)
