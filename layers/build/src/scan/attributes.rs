@@ -9,10 +9,12 @@ use std::path::PathBuf;
 use plyos_layer_format::entry::Xattr;
 use rustix::io::Errno;
 
-/// Attributes that are part of what a file is. All others (labels of SELinux and the like, marks of integrity
+/// Whether an extended attribute of this name belongs to a layer.
+///
+/// Those do that are part of what a file is. All others (labels of SELinux and the like, marks of integrity
 /// measurement) are made by the machine the tree lies on: with them the same tree would be another layer elsewhere.
 /// What belongs may still be refused (`trusted.overlay.*`).
-fn belongs(name: &[u8]) -> bool {
+pub fn belongs(name: &[u8]) -> bool {
     const EXACT: [&[u8]; 3] =
         [b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
     name.starts_with(b"user.") || name.starts_with(b"trusted.") || EXACT.contains(&name)

@@ -1,20 +1,27 @@
 //! From a directory to a [`Tree`]: all entries in stream order, with their attributes, content not yet read.
 //!
 //! The walk holds a handle of each directory on its way down and names entries relative to it, so links are never followed
-//! and paths may be as long as the format allows.
+//! and paths may be as long as the format allows. What each entry was seen as is kept, and compared again when all was read.
 
 mod attributes;
+mod exclude;
 mod options;
+mod owner;
+mod seen;
 mod walk;
 
-pub(crate) use self::walk::{identity, shown};
+pub use self::attributes::belongs;
+pub use self::exclude::Exclusions;
+pub use self::options::ScanOptions;
+pub use self::owner::{IdMap, IdRange, Others, Owner};
+pub(crate) use self::seen::{Seen, check_unchanged};
+pub(crate) use self::walk::shown;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-pub use self::options::{Owner, ScanOptions};
 use crate::error::BuildError;
 use crate::tree::{Origin, Tree};
 
@@ -30,17 +37,19 @@ pub(crate) fn scan_in_order(
     arrange: &mut dyn FnMut(&mut Vec<Vec<u8>>),
 ) -> Result<Tree, BuildError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(dir, flags, Mode::empty())
+    let top = rustix::fs::open(dir, flags, Mode::empty())
         .map_err(|errno| BuildError::Root { path: PathBuf::from(dir), source: errno.into() })?;
     let mut walk = walk::Walk {
         options,
-        excluded: options::excluded_paths(options)?,
+        above: Vec::new(),
         arrange,
         entries: Vec::new(),
-        identities: Vec::new(),
+        seen: Vec::new(),
         first_paths: HashMap::new(),
     };
+    let root = walk.descend(top)?;
     walk.root(&root)?;
-    let walk::Walk { entries, identities, .. } = walk;
-    Ok(Tree { entries, mtime_rule: options.mtime, origin: Origin::Directory { root, identities } })
+    let walk::Walk { entries, seen, .. } = walk;
+    seen::settle(&seen);
+    Ok(Tree { entries, mtime_rule: options.mtime, origin: Origin::Directory { root, seen } })
 }

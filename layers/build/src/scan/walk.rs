@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -12,19 +12,19 @@ use plyos_layer_format::index::MtimeRule;
 use plyos_layer_format::stream::{self, EPOCH};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
-use super::{Owner, ScanOptions, attributes};
+use super::seen::{Identity, Seen};
+use super::{ScanOptions, attributes};
 use crate::error::BuildError;
-use crate::tree::Identity;
 
 /// The state of a walk.
 pub(super) struct Walk<'a> {
     pub options: &'a ScanOptions,
-    /// Entry paths that are left out.
-    pub excluded: Vec<Vec<u8>>,
+    /// What was stripped: the path of the tree's root in the directory that was given.
+    pub above: Vec<u8>,
     /// See [`super::scan_in_order`].
     pub arrange: &'a mut dyn FnMut(&mut Vec<Vec<u8>>),
     pub entries: Vec<Entry>,
-    pub identities: Vec<Identity>,
+    pub seen: Vec<Seen>,
     /// Files with several names: ordinal of the first path seen.
     pub first_paths: HashMap<Identity, usize>,
 }
@@ -38,7 +38,43 @@ fn read_error(path: &[u8]) -> impl Fn(rustix::io::Errno) -> BuildError {
     move |errno| BuildError::Read { path: shown(path), source: errno.into() }
 }
 
+/// How a directory is opened.
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// The path of `name` in the directory `above`.
+fn join(above: &[u8], name: &[u8]) -> Vec<u8> {
+    if above.is_empty() { name.to_vec() } else { [above, name].join(&b'/') }
+}
+
 impl Walk<'_> {
+    /// Goes down from `top` to where the tree begins.
+    pub(super) fn descend(&mut self, top: OwnedFd) -> Result<OwnedFd, BuildError> {
+        let mut root = top;
+        for _ in 0..self.options.strip {
+            let above = self.above.clone();
+            let names = self.names(root.as_fd(), &above)?;
+            let mut left = Vec::new();
+            for name in names {
+                let path = join(&above, &name);
+                let stat = rustix::fs::statat(&root, &name[..], AtFlags::SYMLINK_NOFOLLOW)
+                    .map_err(read_error(&path))?;
+                let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+                if !self.options.exclude.matches(&path, is_directory) {
+                    left.push((name, path, is_directory));
+                }
+            }
+            let [(name, path, true)] = &left[..] else {
+                let found = left.iter().map(|(_, path, _)| shown(path)).collect();
+                return Err(BuildError::Strip { levels: self.options.strip, found });
+            };
+            root =
+                rustix::fs::openat(&root, &name[..], DIRECTORY, Mode::empty()).map_err(read_error(path))?;
+            self.above.clone_from(path);
+        }
+        Ok(root)
+    }
+
     /// Walks the whole tree below `root`.
     pub(super) fn root(&mut self, root: impl AsFd) -> Result<(), BuildError> {
         let stat = rustix::fs::fstat(&root).map_err(read_error(b""))?;
@@ -58,10 +94,7 @@ impl Walk<'_> {
         let names = self.names(handle, &path)?;
         self.add(stat, path.clone(), EntryKind::Directory { descendants: 0 }, xattrs)?;
         for name in names {
-            let path = if path.is_empty() { name.clone() } else { [&path[..], &name].join(&b'/') };
-            if !self.excluded.contains(&path) {
-                self.child(handle, &name, path)?;
-            }
+            self.child(handle, &name, join(&path, &name))?;
         }
         let below = (self.entries.len() - ordinal - 1) as u64;
         if let Some(Entry { kind: EntryKind::Directory { descendants }, .. }) = self.entries.get_mut(ordinal)
@@ -86,15 +119,18 @@ impl Walk<'_> {
         Ok(names)
     }
 
-    /// Adds what `name` is.
+    /// Adds what `name` is, unless it is left out.
     fn child(&mut self, parent: BorrowedFd<'_>, name: &[u8], path: Vec<u8>) -> Result<(), BuildError> {
         let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(read_error(&path))?;
+        let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if self.options.exclude.matches(&join(&self.above, &path), is_directory) {
+            return Ok(());
+        }
         let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let handle =
-                    rustix::fs::openat(parent, name, flags, Mode::empty()).map_err(read_error(&path))?;
+                    rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()).map_err(read_error(&path))?;
                 let xattrs = self.attributes(parent, name, &path)?;
                 return self.directory(handle.as_fd(), &stat, path, xattrs);
             }
@@ -124,7 +160,7 @@ impl Walk<'_> {
         stat: &Stat,
         path: Vec<u8>,
     ) -> Result<(), BuildError> {
-        let identity = identity(stat);
+        let identity = Seen::of(stat).identity;
         let first = self.first_paths.get(&identity).copied();
         if let Some(first) = first
             && let Some(Entry { kind: EntryKind::File { links, .. }, mode, uid, gid, mtime, .. }) =
@@ -134,7 +170,7 @@ impl Walk<'_> {
             let kind = EntryKind::HardLink { target: first as u64 };
             let (mode, uid, gid, mtime) = (*mode, *uid, *gid, *mtime);
             let entry = Entry { path, kind, mode, uid, gid, mtime, xattrs: Vec::new() };
-            return self.push(entry, identity);
+            return self.push(entry, Seen::of(stat));
         }
         if stat.st_nlink > 1 {
             self.first_paths.insert(identity, self.entries.len());
@@ -156,28 +192,24 @@ impl Walk<'_> {
         kind: EntryKind,
         xattrs: Vec<Xattr>,
     ) -> Result<(), BuildError> {
-        let (uid, gid) = match self.options.owner {
-            Owner::Keep => (stat.st_uid, stat.st_gid),
-            Owner::Root => (0, 0),
-        };
+        let (uid, gid) = self
+            .options
+            .owner
+            .apply(stat.st_uid, stat.st_gid)
+            .map_err(|id| BuildError::Owner { path: shown(&path), id })?;
         let mtime = match self.options.mtime {
             MtimeRule::Content => EPOCH,
             MtimeRule::Kept => stat.st_mtime,
         };
         let entry = Entry { path, kind, mode: (stat.st_mode & 0o7777) as u16, uid, gid, mtime, xattrs };
-        self.push(entry, identity(stat))
+        self.push(entry, Seen::of(stat))
     }
 
-    fn push(&mut self, entry: Entry, identity: Identity) -> Result<(), BuildError> {
+    fn push(&mut self, entry: Entry, seen: Seen) -> Result<(), BuildError> {
         stream::check_entry(&entry)
             .map_err(|source| BuildError::Refused { path: shown(&entry.path), source })?;
         self.entries.push(entry);
-        self.identities.push(identity);
+        self.seen.push(seen);
         Ok(())
     }
-}
-
-/// The identity of what was seen.
-pub(crate) fn identity(stat: &Stat) -> Identity {
-    Identity { device: stat.st_dev, inode: stat.st_ino }
 }
