@@ -1,5 +1,11 @@
 //! The command line of `plyos`.
 
+use crate::cache::CacheCommand;
+use crate::ceremony::CeremonyCommand;
+use crate::certify::Certify;
+use crate::keyring::KeyringCommand;
+use crate::keys::KeysCommand;
+use crate::push_options::Push;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,6 +33,9 @@ pub struct Cli {
     /// Say more
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
+    /// Where the passphrase of encrypted keys stands (else PLYOS_PASSPHRASE, else asked for on a terminal)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -35,39 +44,34 @@ pub struct Cli {
 /// What `plyos` does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make key pairs
+    /// Make key pairs, and keep them
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Set up a repository's signing workspace
     #[command(subcommand)]
     Repo(RepoCommand),
-    /// Turn a directory into a layer and push it to a registry
+    /// Say which keys may certify layers, and what is revoked
+    #[command(subcommand)]
+    Keyring(KeyringCommand),
+    /// Change what the root keys vouch for: propose, sign, commit
+    #[command(subcommand)]
+    Ceremony(CeremonyCommand),
+    /// Turn a directory, archive, package or image into a layer and push it to a registry
+    #[command(visible_alias = "import")]
     Push(Box<Push>),
+    /// Look at the cache of compressed frames that pushes share, or make it smaller
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Sign pushed layers into the catalog and upload it
     Publish(Publish),
+    /// Give layers on offer new certificates
+    Certify(Certify),
     /// Run a registry with its catalogs in one process
     Serve(Serve),
     /// Show a pushed layer: what it is, its tree, its chunks, its sizes
     Inspect(Inspect),
-}
-
-/// `plyos keys`
-#[derive(Debug, Subcommand)]
-pub enum KeysCommand {
-    /// Make an Ed25519 key pair: NAME.key (mode 0600) and NAME.pub
-    #[command(after_help = "Examples:
-  plyos keys new release
-  plyos keys new release --dir ~/keys --role layer")]
-    New {
-        /// Name of the files
-        name: String,
-        /// Where to put them
-        #[arg(long, default_value = ".")]
-        dir: PathBuf,
-        /// What the key is for
-        #[arg(long, value_enum, default_value = "layer")]
-        role: KeyRole,
-    },
+    /// Show what is different between two pushed layers, and what an upgrade would move
+    Diff(DiffArgs),
 }
 
 /// What a key signs.
@@ -92,6 +96,7 @@ pub enum RepoCommand {
     #[command(after_help = "The workspace holds secret keys: keep it off the registry.
 Examples:
   plyos repo init ./repo --catalog http://127.0.0.1:5000/catalog/main
+  plyos repo init ./repo --catalog http://127.0.0.1:5000/catalog/main --root-keys 3 --root-threshold 2 --encrypt
   pkg repo add http://127.0.0.1:5000/catalog/main --root ./repo/metadata/1.root.json")]
     Init {
         /// The workspace's folder, made new
@@ -99,92 +104,16 @@ Examples:
         /// Address that targets will fetch the catalog from, and `publish` uploads it to
         #[arg(long)]
         catalog: String,
+        /// Root keys to make
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        root_keys: u32,
+        /// How many of them must sign
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        root_threshold: u32,
+        /// Encrypt every key with a passphrase
+        #[arg(long)]
+        encrypt: bool,
     },
-}
-
-/// `plyos push`
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  plyos push ./tree 127.0.0.1:5000/hello:1 --kind package --name hello --version 1
-  plyos push ./site 127.0.0.1:5000/docs:3 --kind site --name docs --version 3 --arch any
-  plyos push ./rootfs 127.0.0.1:5000/base:12 --kind base --name debian --version 12 --owner keep
-
-A package's files lie below usr/ (and etc/pkg/defaults/); a site's or model's root is its own folder.")]
-pub struct Push {
-    /// The tree to ship
-    pub dir: PathBuf,
-    /// Where to push it: HOST:PORT/REPO:TAG (plain HTTP to this machine, TLS elsewhere)
-    pub place: String,
-    /// What it is: base, package, model, site
-    #[arg(long)]
-    pub kind: String,
-    /// Name
-    #[arg(long)]
-    pub name: String,
-    /// Version
-    #[arg(long = "version", value_name = "VERSION")]
-    pub layer_version: String,
-    /// Architecture: amd64, arm64, riscv64 or any
-    #[arg(long, default_value_t = default_arch())]
-    pub arch: String,
-    /// ABI of its programs: linux or plyos-0
-    #[arg(long)]
-    pub abi: Option<String>,
-    /// One line for people
-    #[arg(long)]
-    pub summary: Option<String>,
-    /// Licence
-    #[arg(long)]
-    pub license: Option<String>,
-    /// Home page
-    #[arg(long)]
-    pub homepage: Option<String>,
-    /// What it needs: "NAME" or "NAME >= VERSION"; may be repeated
-    #[arg(long, value_name = "NEED")]
-    pub depends: Vec<String>,
-    /// Another name it answers to; may be repeated
-    #[arg(long, value_name = "NAME")]
-    pub provides: Vec<String>,
-    /// What it cannot stand beside; may be repeated
-    #[arg(long, value_name = "NAME")]
-    pub conflicts: Vec<String>,
-    /// A layer whose files it may replace; may be repeated
-    #[arg(long, value_name = "NAME")]
-    pub replaces: Vec<String>,
-    /// zstd level: 3 quick, 9 default, 19 for a release
-    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(i32).range(1..=22))]
-    pub level: i32,
-    /// Who owns the files: root (0:0 for all) or as in the tree
-    #[arg(long, value_enum, default_value = "keep")]
-    pub owner: OwnerRule,
-    /// File times: from the content (a file's time changes exactly when its bytes do), or as in the tree
-    #[arg(long, value_enum, default_value = "content")]
-    pub mtime: MtimeChoice,
-    /// Leave out a path and all below it; may be repeated
-    #[arg(long, value_name = "PATH")]
-    pub exclude: Vec<String>,
-}
-
-/// Owners in a layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OwnerRule {
-    /// Everything belongs to 0:0
-    Root,
-    /// As in the tree
-    Keep,
-}
-
-/// Times in a layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MtimeChoice {
-    /// A fixed epoch plus a hash of the content
-    Content,
-    /// The tree's own, whole seconds
-    Keep,
-}
-
-fn default_arch() -> String {
-    plyos_plan::machine_arch(std::env::consts::ARCH).to_owned()
 }
 
 /// `plyos publish`
@@ -204,6 +133,10 @@ pub struct Publish {
     /// Security epoch of the certificates
     #[arg(long, default_value_t = 1)]
     pub epoch: u32,
+    /// Layer key to certify with: a .key file, or its name in the workspace; may be repeated. Without it every one signs
+    /// that the keyring lets
+    #[arg(long, value_name = "KEY")]
+    pub key: Vec<String>,
 }
 
 /// `plyos serve`
@@ -221,6 +154,27 @@ pub struct Serve {
     /// Let anyone who reaches the address push
     #[arg(long)]
     pub anonymous_push: bool,
+}
+
+/// `plyos diff`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Only the indexes are fetched, and the newer one's frame table. In the list of files, A is added, D removed, M another
+content, T another type, m only another mode, owner, time or attribute, ? perhaps another content: small files in other
+chunks, pushed with --mtime keep, of which only the bytes could tell.
+Examples:
+  plyos diff 127.0.0.1:5000/docs:3 127.0.0.1:5000/docs:4
+  plyos diff 127.0.0.1:5000/docs:3 127.0.0.1:5000/docs:4 --files
+  plyos --json diff 127.0.0.1:5000/docs:3 127.0.0.1:5000/docs:4 | jq .upgrade.bytes"
+)]
+pub struct DiffArgs {
+    /// The older layer: HOST:PORT/REPO:TAG
+    pub from: String,
+    /// The newer layer: HOST:PORT/REPO:TAG
+    pub to: String,
+    /// List every path that is different
+    #[arg(long)]
+    pub files: bool,
 }
 
 /// `plyos inspect`

@@ -3,17 +3,34 @@
 //! Each command is a module: it reads its arguments, calls the crates that do the work and prints the result. Failures
 //! become one line on stderr and an exit code here.
 
+mod agreement;
+mod cache;
+mod ceremony;
+mod certify;
 mod cli;
+mod describe;
+mod diff;
+mod docker;
+mod entry_rules;
 mod inspect;
+mod keyring;
 mod keys;
+mod owner_map;
+mod passphrase;
+mod powers;
 mod publish;
 mod push;
+mod push_options;
 mod remote;
 mod repo;
 mod serve;
+mod source;
+mod upload;
+mod workspace;
 
 use clap::Parser;
-use cli::{Cli, Command, KeysCommand, RepoCommand};
+use cli::{Cli, Command};
+use passphrase::Source;
 use plyos_report::{ExitCode, Failure, OrFail, Progress, Verbosity};
 use plyos_transfer::block_on;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,13 +46,19 @@ fn main() -> std::process::ExitCode {
 fn run(cli: &Cli) -> Result<(), Failure> {
     let verbosity = Verbosity::of(cli.quiet, cli.verbose);
     let progress = Progress::new(verbosity, cli.json);
+    let passphrases = Source::new(cli.passphrase_file.as_deref());
     match &cli.command {
-        Command::Keys(KeysCommand::New { name, dir, role }) => keys::new(name, dir, *role, &progress),
-        Command::Repo(RepoCommand::Init { dir, catalog }) => repo::init(dir, catalog, now()?, &progress),
+        Command::Keys(command) => keys::run(command, &passphrases, &progress),
+        Command::Keyring(command) => keyring::run(command, &passphrases, now()?, &progress),
+        Command::Ceremony(command) => ceremony::run(command, &passphrases, now()?, &progress),
+        Command::Certify(args) => block_on(certify::run(args, &passphrases, now()?, &progress)),
+        Command::Repo(command) => repo::run(command, &passphrases, now()?, &progress),
         Command::Push(args) => block_on(push::run(args, &progress)),
-        Command::Publish(args) => block_on(publish::run(args, now()?, &progress)),
+        Command::Cache(command) => cache::run(command, &progress),
+        Command::Publish(args) => block_on(publish::run(args, &passphrases, now()?, &progress)),
         Command::Serve(args) => block_on(serve::run(args, verbosity)),
         Command::Inspect(args) => block_on(inspect::run(args, &progress)),
+        Command::Diff(args) => block_on(diff::run(args, &progress)),
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Time to connect.
@@ -80,6 +81,33 @@ impl TransferError {
 #[derive(Debug, Clone)]
 pub struct Http {
     client: reqwest::Client,
+    /// For long bodies: without the time-out of the other, which counts from the request's first byte to the answer's.
+    patient: reqwest::Client,
+}
+
+/// Tells whether a long body moves: whoever sends it counts, whoever waits for the answer looks.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    beats: AtomicU64,
+    whole: AtomicBool,
+}
+
+impl Pulse {
+    /// Of a body that is there from the start.
+    pub(crate) fn ended() -> Self {
+        Self { whole: AtomicBool::new(true), ..Self::default() }
+    }
+
+    /// A piece was asked for.
+    pub(crate) fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All of the body is there: from now on it moves, or the other side is at fault.
+    pub(crate) fn end(&self) {
+        self.beat();
+        self.whole.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Http {
@@ -96,20 +124,46 @@ impl Http {
             })?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let redirects = reqwest::redirect::Policy::custom(|attempt| {
-            let plain = attempt.url().scheme() == "http"
-                && !attempt.url().host_str().is_some_and(crate::reference::is_loopback);
-            if plain || attempt.previous().len() > 5 { attempt.stop() } else { attempt.follow() }
-        });
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(redirects)
-            .connect_timeout(CONNECT)
-            .read_timeout(STALLED)
-            .user_agent(concat!("plyos/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| TransferError::network("setting up HTTP", &error))?;
-        Ok(Self { client })
+        let client = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .redirect(redirects())
+                .connect_timeout(CONNECT)
+                .user_agent(concat!("plyos/", env!("CARGO_PKG_VERSION")))
+        };
+        let build = |client: reqwest::ClientBuilder| {
+            client.build().map_err(|error| TransferError::network("setting up HTTP", &error))
+        };
+        Ok(Self { client: build(client().read_timeout(STALLED))?, patient: build(client())? })
+    }
+
+    /// A request with a long body, to be sent by [`Http::send_long`].
+    pub(crate) fn long_request(&self, method: reqwest::Method, url: &reqwest::Url) -> RequestBuilder {
+        self.patient.request(method, url.clone())
+    }
+
+    /// Sends a request once. It counts as lost when its body is there and for `patience` nothing of it was asked for and no answer
+    /// came. As long as the body is still being made, its maker sees to it that it is taken.
+    pub(crate) async fn send_long(
+        &self,
+        what: &str,
+        request: RequestBuilder,
+        pulse: &Pulse,
+        patience: Duration,
+    ) -> Result<Response, TransferError> {
+        let answer = request.send();
+        tokio::pin!(answer);
+        let mut seen = None;
+        loop {
+            if let Ok(answer) = tokio::time::timeout(patience, &mut answer).await {
+                return answer.map_err(|error| TransferError::network(what, &error));
+            }
+            let beats = pulse.beats.load(Ordering::Relaxed);
+            if pulse.whole.load(Ordering::Relaxed) && seen == Some(beats) {
+                return Err(TransferError::Network { what: what.to_owned(), cause: "timed out".into() });
+            }
+            seen = Some(beats);
+        }
     }
 
     /// A request to be filled in.
@@ -151,6 +205,15 @@ impl Http {
         let response = accept(what, response).await?;
         read_bounded(what, response, limit).await.map(Some)
     }
+}
+
+/// At most five, never from TLS to plain HTTP off this machine.
+fn redirects() -> reqwest::redirect::Policy {
+    reqwest::redirect::Policy::custom(|attempt| {
+        let plain = attempt.url().scheme() == "http"
+            && !attempt.url().host_str().is_some_and(crate::reference::is_loopback);
+        if plain || attempt.previous().len() > 5 { attempt.stop() } else { attempt.follow() }
+    })
 }
 
 /// Turns a refusing status into an error that quotes the server, shortened.

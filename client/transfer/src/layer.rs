@@ -10,9 +10,10 @@ use bytes::Bytes;
 use oci_spec::image::ImageManifest;
 use plyos_ids::{BlobDigest, LayerId, ManifestDigest};
 use plyos_layer_format::annotations::{
-    IndexPlace, LAYER_FRAMES, LAYER_ID, LAYER_INDEX, MAX_MANIFEST, MEDIA_TYPE_ZSTD, TablePlace,
+    IndexPlace, LAYER_FRAMES, LAYER_ID, LAYER_INDEX, MAX_MANIFEST, MEDIA_TYPE_GZIP, MEDIA_TYPE_ZSTD,
+    TablePlace,
 };
-use plyos_layer_format::frames::MAX_TABLE;
+use plyos_layer_format::frames::{Form, MAX_TABLE};
 
 /// Longest index that is fetched.
 const MAX_INDEX: u64 = 1 << 30;
@@ -26,6 +27,8 @@ pub struct LayerManifest {
     pub blob: BlobDigest,
     /// Its bytes.
     pub blob_len: u64,
+    /// How its frames are coded.
+    pub form: Form,
     /// The layer's identity.
     pub layer: LayerId,
     /// Where the index lies.
@@ -83,9 +86,14 @@ impl LayerManifest {
                 manifest.layers().len()
             )));
         };
-        if layer.media_type().to_string() != MEDIA_TYPE_ZSTD {
-            return Err(refuse(format!("its layer is {}, expected {MEDIA_TYPE_ZSTD}", layer.media_type())));
-        }
+        let form = match layer.media_type().to_string().as_str() {
+            MEDIA_TYPE_ZSTD => Form::Zstd,
+            MEDIA_TYPE_GZIP => Form::Gzip,
+            other => {
+                let expected = format!("{MEDIA_TYPE_ZSTD} or {MEDIA_TYPE_GZIP}");
+                return Err(refuse(format!("its layer is {other}, expected {expected}")));
+            }
+        };
         let annotation = |key: &str| {
             let found = layer.annotations().as_ref().and_then(|all| all.get(key));
             found.ok_or_else(|| refuse(format!("it has no annotation {key}; was it pushed by `plyos push`?")))
@@ -103,7 +111,8 @@ impl LayerManifest {
         if index.length > MAX_INDEX || table.length > MAX_TABLE {
             return Err(refuse("its index or frame table is longer than 1 GiB".into()));
         }
-        Ok(Self { digest: digest_of(bytes), blob, blob_len: layer.size(), layer: layer_id, index, table })
+        let (digest, blob_len) = (digest_of(bytes), layer.size());
+        Ok(Self { digest, blob, blob_len, form, layer: layer_id, index, table })
     }
 
     /// Fetches the index as it is stored; a claim until it is decoded and checked against [`LayerManifest::layer`].

@@ -1,7 +1,7 @@
 //! The network side of the two programs: OCI registries and catalogs over HTTP.
 //!
 //! [`reference`] says where a layer lies (`HOST:PORT/REPO:TAG`), [`http`] is the one client with its limits and errors,
-//! [`registry`] pushes and pulls, [`catalog`] fetches and uploads the static files of a TUF repository. Nothing here
+//! [`registry`] pushes and pulls, [`upload`] sends large blobs, [`catalog`] fetches and uploads the static files of a TUF repository. Nothing here
 //! trusts what it fetches beyond its size: callers check digests and signatures, except where a function says that it
 //! has checked.
 
@@ -11,6 +11,7 @@ pub mod http;
 pub mod layer;
 pub mod reference;
 pub mod registry;
+pub mod upload;
 
 use plyos_report::{ExitCode, Failure, OrFail};
 

@@ -1,28 +1,17 @@
-//! OCI distribution 1.1: pushing blobs and manifests, pulling manifests and ranges of blobs.
+//! OCI distribution 1.1: pushing small blobs and manifests (large blobs: [`crate::upload`]), pulling manifests and ranges of blobs.
 
 use crate::http::{Http, TransferError, accept, get_range, read_bounded};
 use crate::reference::{Reference, Version};
 use bytes::Bytes;
-use futures_util::TryStreamExt;
 use plyos_ids::{BlobDigest, ManifestDigest};
-use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, StatusCode};
 use sha2::{Digest, Sha256};
-use std::path::Path;
-use std::sync::Arc;
 
 /// Media type of the manifests that we push and pull.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Longest manifest that is accepted.
 pub const MANIFEST_LIMIT: u64 = 4 * 1024 * 1024;
-
-/// Where a blob's bytes come from.
-pub enum BlobSource<'a> {
-    /// From memory.
-    Bytes(&'a [u8]),
-    /// From a file, streamed.
-    File(&'a Path),
-}
 
 /// One repository of a registry.
 #[derive(Debug, Clone)]
@@ -42,6 +31,10 @@ impl Registry {
         &self.place
     }
 
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
     /// URL of a blob.
     pub fn blob_url(&self, digest: &BlobDigest) -> String {
         self.place.url(&format!("blobs/{digest}"))
@@ -57,54 +50,13 @@ impl Registry {
         }
     }
 
-    /// Uploads a blob unless the registry holds it; returns the bytes sent. `progress` is called with each part's length.
-    pub async fn push_blob(
-        &self,
-        digest: &BlobDigest,
-        length: u64,
-        source: BlobSource<'_>,
-        progress: Arc<dyn Fn(u64) + Send + Sync>,
-    ) -> Result<u64, TransferError> {
+    /// Uploads a small blob unless the registry holds it.
+    pub async fn push_small(&self, digest: &BlobDigest, bytes: &[u8]) -> Result<(), TransferError> {
         if self.has_blob(digest).await? {
-            return Ok(0);
+            return Ok(());
         }
         let what = format!("uploading blob {digest} to {}/{}", self.place.host, self.place.repository);
-        let start =
-            self.http.request(Method::POST, &self.place.url("blobs/uploads/")).header(CONTENT_LENGTH, 0);
-        let response = accept(&what, self.http.send(&what, start).await?).await?;
-        let location =
-            response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let base = response.url().clone();
-        let mut target = location.and_then(|location| base.join(&location).ok()).ok_or_else(|| {
-            TransferError::Refused {
-                what: what.clone(),
-                status: 202,
-                detail: ": it named no upload location".into(),
-            }
-        })?;
-        target.query_pairs_mut().append_pair("digest", &digest.to_string());
-        let body = match source {
-            BlobSource::Bytes(bytes) => {
-                progress(bytes.len() as u64);
-                reqwest::Body::from(bytes.to_vec())
-            }
-            BlobSource::File(path) => {
-                let file = tokio::fs::File::open(path)
-                    .await
-                    .map_err(|source| TransferError::File { path: path.display().to_string(), source })?;
-                let stream = tokio_util::io::ReaderStream::with_capacity(file, 256 * 1024)
-                    .inspect_ok(move |part| progress(part.len() as u64));
-                reqwest::Body::wrap_stream(stream)
-            }
-        };
-        let put = self
-            .http
-            .request(Method::PUT, target.as_str())
-            .header(CONTENT_LENGTH, length)
-            .header(CONTENT_TYPE, "application/octet-stream")
-            .body(body);
-        accept(&what, self.http.send(&what, put).await?).await?;
-        Ok(length)
+        self.begin_upload(&what).await?.put(digest, bytes).await
     }
 
     /// Uploads a manifest under the reference's tag or digest.
@@ -118,9 +70,14 @@ impl Registry {
 
     /// Fetches the manifest that the reference names, exact bytes; checked when the reference is a digest.
     pub async fn manifest(&self) -> Result<Bytes, TransferError> {
+        self.manifest_as(MANIFEST).await
+    }
+
+    /// [`Registry::manifest`] of any of the media types in `accept_types`, which a header lists.
+    pub async fn manifest_as(&self, accept_types: &str) -> Result<Bytes, TransferError> {
         let what = format!("fetching the manifest of {}", self.place);
         let url = self.place.url(&format!("manifests/{}", self.place.version));
-        let get = self.http.request(Method::GET, &url).header(ACCEPT, MANIFEST);
+        let get = self.http.request(Method::GET, &url).header(ACCEPT, accept_types);
         let response = accept(&what, self.http.send(&what, get).await?).await?;
         let manifest = read_bounded(&what, response, MANIFEST_LIMIT).await?;
         match self.place.version {

@@ -32,7 +32,7 @@ impl<'a, W: Write> BlobWriter<'a, W> {
         Ok(())
     }
 
-    /// Writes a skippable frame and returns the offset of its payload. The payload is shorter than 4 GiB: what is stored
+    /// Writes a skippable frame of the zstd form and returns the offset of its payload. The payload is shorter than 4 GiB: what is stored
     /// there has limits far below.
     pub(crate) fn write_skippable(&mut self, payload: &[u8]) -> Result<u64, BuildError> {
         self.write(&skippable(payload.len() as u32))?;

@@ -2,37 +2,36 @@
 
 use std::io::Write;
 
-use plyos_ids::{BlobDigest, Codec, LayerId, ObjectHash};
+use plyos_ids::{BlobDigest, LayerId};
 use plyos_layer_format::annotations::{IndexPlace, TablePlace};
 use plyos_layer_format::descriptor::Descriptor;
-use plyos_layer_format::footer::Footer;
 use plyos_layer_format::frames::{Form, FrameTable};
 use plyos_layer_format::index::{self, IndexInput};
 
 use crate::blob_writer::BlobWriter;
 use crate::error::BuildError;
-use crate::pipeline::{self, Outcome, compressor};
+use crate::frame_cache::FrameCache;
+use crate::pipeline::{self, Coding, Outcome};
 use crate::produce::{self, Produced};
+use crate::tables::{self, Tables};
 use crate::tree::Tree;
 
-/// Least and greatest level at which index and frame table are compressed; between them it is that of the chunks. Everyone who
-/// looks at a layer reads them, but 19 takes twenty times as long as 9 and saves 3 percent of an index.
-const TABLES_LEVELS: (i32, i32) = (9, 19);
-/// Tables from this many bytes on are compressed at the least level: one thread would be busy for seconds.
-const LONG_TABLE: usize = 8 << 20;
-
 /// How to build. What it changes is the blob, never the layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BuildOptions {
-    /// zstd level of the chunks, 1 to 22: 3 is quick, 9 usual, 19 for a release.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildOptions<'a> {
+    /// zstd level of the chunks, 1 to 22: 3 is quick, 9 usual, 19 for a release. Of gzip there are 9; greater ones mean 9.
     pub level: i32,
     /// Threads that compress; 0: one for each core.
     pub threads: usize,
+    /// zstd frames, or gzip members for tools that know no zstd.
+    pub form: Form,
+    /// Where frames of chunks that were built before are taken from, and new ones kept. The blob is the same without.
+    pub cache: Option<&'a FrameCache>,
 }
 
-impl Default for BuildOptions {
+impl Default for BuildOptions<'_> {
     fn default() -> Self {
-        Self { level: 9, threads: 0 }
+        Self { level: 9, threads: 0, form: Form::Zstd, cache: None }
     }
 }
 
@@ -60,6 +59,8 @@ pub struct Built {
     pub table_place: TablePlace,
     /// Bytes of the blob.
     pub blob_len: u64,
+    /// How the blob's frames are coded.
+    pub form: Form,
     /// SHA-256 of the blob.
     pub blob_sha256: BlobDigest,
     /// SHA-256 of the canonical stream: the layer's `diff_id` in an image config.
@@ -77,11 +78,11 @@ pub struct Built {
 }
 
 /// Reads the tree's files and writes the layer's blob to `out`. The same tree and descriptor give the same layer anywhere; with the
-/// same level and zstd version also the same blob, whatever the number of threads.
+/// same form, level and zstd version also the same blob, whatever the number of threads and with or without a cache.
 pub fn build(
     tree: &Tree,
     descriptor: &Descriptor,
-    options: &BuildOptions,
+    options: &BuildOptions<'_>,
     out: &mut impl Write,
     progress: &dyn Fn(Progress),
 ) -> Result<Built, BuildError> {
@@ -92,9 +93,10 @@ pub fn build(
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
+    let coding = Coding { form: options.form, level: options.level };
     let mut out = BlobWriter::new(out);
     let stream_len = produce::stream_len(&tree.entries);
-    let outcome = pipeline::run(tree, options.level, threads, &mut out, |stream_done, out| {
+    let outcome = pipeline::run(tree, coding, options.cache, threads, &mut out, |stream_done, out| {
         progress(Progress { stream_done, stream_len, blob_len: out.len() });
     })?;
     let Outcome { produced, chunks, frame_lengths, diff_sha256 } = outcome;
@@ -111,12 +113,12 @@ pub fn build(
     let layer = index::layer_id(&index);
     let table = FrameTable {
         layer_id: layer,
-        form: Form::Zstd,
+        form: options.form,
         encoder: options.level as u32,
         lengths: frame_lengths,
     };
     let Tables { index_place, table_place } =
-        write_tables(&mut out, &index, &table, stream_len, options.level)?;
+        tables::write(&mut out, &index, &table, stream_len, options.level)?;
     let (blob_len, blob_sha256) = out.finish()?;
     Ok(Built {
         layer,
@@ -124,6 +126,7 @@ pub fn build(
         index_place,
         table_place,
         blob_len,
+        form: options.form,
         blob_sha256,
         diff_sha256: BlobDigest::from_bytes(diff_sha256),
         stream_len,
@@ -132,53 +135,4 @@ pub fn build(
         content_len: tree.content_len(),
         stale_pyc,
     })
-}
-
-struct Tables {
-    index_place: IndexPlace,
-    table_place: TablePlace,
-}
-
-/// Writes what follows the frames: index, frame table, footer.
-fn write_tables<W: Write>(
-    out: &mut BlobWriter<'_, W>,
-    index: &[u8],
-    table: &FrameTable,
-    stream_len: u64,
-    level: i32,
-) -> Result<Tables, BuildError> {
-    let (stored, codec) = store(index, level)?;
-    let index_place = IndexPlace {
-        offset: out.write_skippable(&stored)?,
-        stored: stored.len() as u64,
-        length: index.len() as u64,
-        codec,
-    };
-    let bytes = table.emit()?;
-    let (stored, codec) = store(&bytes, level)?;
-    let table_place = TablePlace {
-        offset: out.write_skippable(&stored)?,
-        stored: stored.len() as u64,
-        length: bytes.len() as u64,
-        codec,
-        hash: ObjectHash::from_bytes(*blake3::hash(&bytes).as_bytes()),
-    };
-    let footer = Footer {
-        index: index_place,
-        table: table_place,
-        layer_id: table.layer_id,
-        stream_len,
-        form: table.form,
-    };
-    out.write(&footer.emit())?;
-    Ok(Tables { index_place, table_place })
-}
-
-/// One zstd frame, or the bytes as they are where that is not shorter.
-fn store(bytes: &[u8], level: i32) -> Result<(Vec<u8>, Codec), BuildError> {
-    let (least, greatest) = TABLES_LEVELS;
-    let level = if bytes.len() < LONG_TABLE { level.clamp(least, greatest) } else { least };
-    let compress = || compressor(level)?.compress(bytes);
-    let stored = compress().map_err(BuildError::Compress)?;
-    if stored.len() < bytes.len() { Ok((stored, Codec::Zstd)) } else { Ok((bytes.to_vec(), Codec::Raw)) }
 }

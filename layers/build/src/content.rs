@@ -5,14 +5,13 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
 use plyos_layer_format::entry::{Entry, EntryKind};
-use plyos_layer_format::index::MtimeRule;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::BuildError;
-use crate::scan::{identity, shown};
+use crate::scan::{Seen, shown};
 use crate::spool::{Spool, Spooled};
-use crate::tree::{Identity, Origin, Tree};
+use crate::tree::{Origin, Tree};
 
 /// Bytes read at a time.
 pub(crate) const READ: usize = 256 << 10;
@@ -40,11 +39,11 @@ impl<'a> Content<'a> {
         };
         let (path, size) = (&entry.path[..], entry.size());
         match &tree.origin {
-            Origin::Directory { root, identities } => {
-                let Some(identity) = identities.get(ordinal) else {
+            Origin::Directory { root, seen } => {
+                let Some(seen) = seen.get(ordinal) else {
                     return Err(BuildError::Changed { path: shown(path) });
                 };
-                let file = Self::open_entry(root, entry, *identity, tree.mtime_rule)?;
+                let file = Self::open_entry(root, entry, seen)?;
                 Ok(Self { bytes: Bytes::File(file), path, size })
             }
             Origin::Spool { spool, contents } => match contents.get(ordinal) {
@@ -56,15 +55,10 @@ impl<'a> Content<'a> {
         }
     }
 
-    fn open_entry(
-        root: &OwnedFd,
-        entry: &Entry,
-        seen: Identity,
-        rule: MtimeRule,
-    ) -> Result<File, BuildError> {
+    fn open_entry(root: &OwnedFd, entry: &Entry, seen: &Seen) -> Result<File, BuildError> {
         let path = &entry.path[..];
         let changed = || BuildError::Changed { path: shown(path) };
-        let EntryKind::File { size, .. } = entry.kind else { return Err(changed()) };
+        let EntryKind::File { .. } = entry.kind else { return Err(changed()) };
         // Not blocking, should a FIFO have taken the file's place.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(root.as_fd(), path, flags, Mode::empty()) {
@@ -74,11 +68,7 @@ impl<'a> Content<'a> {
         };
         let stat = rustix::fs::fstat(&file)
             .map_err(|errno| BuildError::Read { path: shown(path), source: errno.into() })?;
-        let same = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-            && identity(&stat) == seen
-            && u64::try_from(stat.st_size) == Ok(size)
-            && (rule == MtimeRule::Content || stat.st_mtime == entry.mtime);
-        if same { Ok(file.into()) } else { Err(changed()) }
+        if Seen::of(&stat) == *seen { Ok(file.into()) } else { Err(changed()) }
     }
 
     /// Reads the whole content, handing it out piece by piece. It has exactly the scanned size, or this fails.

@@ -46,6 +46,35 @@ pub enum BuildError {
         /// As it was given.
         path: PathBuf,
     },
+    /// An exclusion pattern that is none.
+    #[error("cannot exclude {pattern:?}: {reason}; patterns are those of a .gitignore")]
+    Pattern {
+        /// As it was given.
+        pattern: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Levels cannot be stripped: there is not just one directory to go down into.
+    #[error(
+        "cannot strip {levels} levels: expected one directory, found {found}; exclude what does not belong, or strip less",
+        found = list(found)
+    )]
+    Strip {
+        /// How many were to be stripped.
+        levels: usize,
+        /// What was found on the level where it failed.
+        found: Vec<PathBuf>,
+    },
+    /// An owner or group for which the map has no answer.
+    #[error(
+        "{path:?} belongs to {id}, which the ownership map refuses; add it to the map, or exclude the entry"
+    )]
+    Owner {
+        /// The entry.
+        path: PathBuf,
+        /// Number of its owner or group.
+        id: u32,
+    },
     /// A tree from elsewhere that is not in the order of a stream, or names a path twice.
     #[error("{path:?} stands twice or out of order in the tree")]
     Twice {
@@ -81,4 +110,16 @@ pub enum BuildError {
     /// There are more frames than a frame table holds.
     #[error("cannot make the layer's frame table: {0}")]
     Table(#[from] FrameTableError),
+}
+
+/// The first few paths of a list.
+fn list(found: &[PathBuf]) -> String {
+    const SHOWN: usize = 3;
+    let mut names: Vec<String> = found.iter().take(SHOWN).map(|path| format!("{path:?}")).collect();
+    match found.len() {
+        0 => names.push("nothing".into()),
+        1..=SHOWN => {}
+        more => names.push(format!("{} more", more - SHOWN)),
+    }
+    names.join(", ")
 }

@@ -14,6 +14,7 @@ mod build;
 mod content;
 mod error;
 pub mod export;
+mod frame_cache;
 pub mod oci;
 mod pipeline;
 mod produce;
@@ -21,11 +22,13 @@ pub mod reader;
 mod scan;
 mod spool;
 mod stale;
+mod tables;
 mod tree;
 
 pub use build::{BuildOptions, Built, Progress, build};
 pub use error::BuildError;
-pub use scan::{Owner, ScanOptions, scan};
+pub use frame_cache::{CacheUsage, FrameCache};
+pub use scan::{Exclusions, IdMap, IdRange, Others, Owner, ScanOptions, belongs, scan};
 pub use spool::{Spool, Spooled};
 pub use tree::Tree;
 

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use plyos_ids::{BlobDigest, ManifestDigest};
 use plyos_layer_format::annotations::{
-    ARCH, KIND, LAYER_FRAMES, LAYER_ID, LAYER_INDEX, MEDIA_TYPE_ZSTD, TITLE, VERSION,
+    ARCH, KIND, LAYER_FRAMES, LAYER_ID, LAYER_INDEX, MEDIA_TYPE_GZIP, MEDIA_TYPE_ZSTD, TITLE, VERSION,
 };
 use plyos_layer_format::descriptor::Descriptor;
+use plyos_layer_format::frames::Form;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -55,7 +56,10 @@ pub fn image(built: &Built, descriptor: &Descriptor) -> Result<Image, serde_json
             annotations: BTreeMap::new(),
         },
         layers: [BlobDescriptor {
-            media_type: MEDIA_TYPE_ZSTD,
+            media_type: match built.form {
+                Form::Zstd => MEDIA_TYPE_ZSTD,
+                Form::Gzip => MEDIA_TYPE_GZIP,
+            },
             digest: built.blob_sha256.to_string(),
             size: built.blob_len,
             annotations: BTreeMap::from([
@@ -130,6 +134,7 @@ mod tests {
                 hash: ObjectHash::from_bytes([2; 32]),
             },
             blob_len: 270,
+            form: Form::Zstd,
             blob_sha256: BlobDigest::from_bytes([3; 32]),
             diff_sha256: BlobDigest::from_bytes([4; 32]),
             stream_len: 2048,
@@ -171,6 +176,14 @@ mod tests {
         ]
         .concat();
         assert_eq!(String::from_utf8(image.manifest).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_gzip_form_has_its_media_type() {
+        let descriptor = Descriptor::new(Kind::Site, "docs", "3", "any").unwrap();
+        let image = image(&Built { form: Form::Gzip, ..built() }, &descriptor).unwrap();
+        let text = String::from_utf8(image.manifest).unwrap();
+        assert!(text.contains("layer.v1.tar+gzip") && !text.contains("tar+zstd"), "{text}");
     }
 
     #[test]

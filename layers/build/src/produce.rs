@@ -7,7 +7,7 @@ use plyos_layer_format::entry::{Entry, EntryKind};
 use plyos_layer_format::index::MtimeRule;
 use plyos_layer_format::stream::{self, END};
 
-use crate::ahead::{Hashed, is_large};
+use crate::ahead::{Handed, Ready, is_large};
 use crate::content::{Content, READ};
 use crate::error::BuildError;
 use crate::scan::shown;
@@ -61,15 +61,14 @@ fn first<'a>(entries: &'a [Entry], entry: &Entry) -> Option<&'a Entry> {
     }
 }
 
-/// Writes the stream of `tree` and hands it out in chunks. `hashes` yields the content hash of each large file under
-/// mtime rule 1.
+/// Writes the stream of `tree` and hands it out in chunks. `ahead` yields what was read ahead of each file.
 pub(crate) fn produce(
     tree: &Tree,
-    hashes: &Receiver<Hashed>,
+    ahead: &Receiver<Handed>,
     sink: impl FnMut(&[u8]) -> Result<(), Stop>,
 ) -> Result<Produced, Stop> {
     let mut stream = Stream { cutter: Cutter::new(), sink, offset: 0 };
-    let mut files = Files { tree, hashes, buffer: vec![0; READ], small: Vec::new(), timed: Vec::new() };
+    let mut files = Files { tree, ahead, buffer: vec![0; READ], timed: Vec::new() };
     let mut entries: Vec<Entry> = Vec::with_capacity(tree.entries.len());
     let mut header_offsets = Vec::with_capacity(tree.entries.len());
     for (ordinal, entry) in tree.entries.iter().enumerate() {
@@ -121,10 +120,8 @@ impl<S: FnMut(&[u8]) -> Result<(), Stop>> Stream<S> {
 /// What is needed to write files.
 struct Files<'a> {
     tree: &'a Tree,
-    hashes: &'a Receiver<Hashed>,
+    ahead: &'a Receiver<Handed>,
     buffer: Vec<u8>,
-    /// Content of the small file at hand.
-    small: Vec<u8>,
     timed: Vec<Timed>,
 }
 
@@ -136,37 +133,29 @@ impl Files<'_> {
         ordinal: usize,
         entry: &mut Entry,
     ) -> Result<(), Stop> {
-        let large = is_large(&entry.kind);
-        let content = Content::open(self.tree, ordinal)?;
-        if large {
-            let expected = self.hash_ahead(entry)?;
-            self.write_header(stream, entry, expected)?;
-            stream.begin(Run::File)?;
-            self.write_large(stream, entry, content, expected)?;
-            stream.begin(Run::Small)?;
-        } else {
-            self.small.clear();
-            content.read_pieces(&mut self.buffer, |piece| {
-                self.small.extend_from_slice(piece);
-                Ok::<(), BuildError>(())
-            })?;
-            self.timed.extend(stale::look(&entry.path, &self.small));
-            self.write_header(stream, entry, Some(*blake3::hash(&self.small).as_bytes()))?;
-            stream.write(&self.small)?;
+        // Reading ahead ends early only after a failure, which was handed over and taken before.
+        let ready = self.ahead.recv().map_err(|_| BuildError::Changed { path: shown(&entry.path) })?;
+        match ready? {
+            Ready::Huge { hash } => {
+                let content = Content::open(self.tree, ordinal)?;
+                self.write_header(stream, entry, hash)?;
+                stream.begin(Run::File)?;
+                self.write_huge(stream, entry, content, hash)?;
+                stream.begin(Run::Small)?;
+            }
+            Ready::Whole { bytes, hash, .. } => {
+                self.timed.extend(stale::look(&entry.path, &bytes));
+                self.write_header(stream, entry, hash)?;
+                if is_large(&entry.kind) {
+                    stream.begin(Run::File)?;
+                    stream.write(&bytes)?;
+                    stream.begin(Run::Small)?;
+                } else {
+                    stream.write(&bytes)?;
+                }
+            }
         }
         stream.pad(entry.size())
-    }
-
-    /// The hash of a large file's content as it was read first; `None` where no time depends on it.
-    fn hash_ahead(&self, entry: &Entry) -> Result<Option<[u8; 32]>, Stop> {
-        match self.tree.mtime_rule {
-            MtimeRule::Kept => Ok(None),
-            // Hashing ends early only after a failure, which was handed over and taken before.
-            MtimeRule::Content => match self.hashes.recv() {
-                Ok(hashed) => Ok(Some(hashed?)),
-                Err(_) => Err(BuildError::Changed { path: shown(&entry.path) }.into()),
-            },
-        }
     }
 
     fn write_header<S: FnMut(&[u8]) -> Result<(), Stop>>(
@@ -185,8 +174,8 @@ impl Files<'_> {
         Ok(())
     }
 
-    /// Writes a large file's content, which must still have the hash that its time was made from.
-    fn write_large<S: FnMut(&[u8]) -> Result<(), Stop>>(
+    /// Writes a huge file's content, which must still have the hash that its time was made from.
+    fn write_huge<S: FnMut(&[u8]) -> Result<(), Stop>>(
         &mut self,
         stream: &mut Stream<S>,
         entry: &Entry,

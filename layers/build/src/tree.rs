@@ -10,7 +10,7 @@ use plyos_layer_format::index::MtimeRule;
 use plyos_layer_format::stream;
 
 use crate::error::BuildError;
-use crate::scan::shown;
+use crate::scan::{Seen, check_unchanged, shown};
 use crate::spool::{Spool, Spooled};
 
 /// Entries in stream order with a source of content.
@@ -30,7 +30,7 @@ pub(crate) enum Origin {
         /// Handle of the directory: entries are opened relative to it.
         root: OwnedFd,
         /// For each entry what it was seen as.
-        identities: Vec<Identity>,
+        seen: Vec<Seen>,
     },
     /// In a spool.
     Spool {
@@ -38,13 +38,6 @@ pub(crate) enum Origin {
         /// For each entry its content; none for what is no file.
         contents: Vec<Option<Spooled>>,
     },
-}
-
-/// By which a file is known again when it is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Identity {
-    pub device: u64,
-    pub inode: u64,
 }
 
 impl Tree {
@@ -75,6 +68,15 @@ impl Tree {
     /// times the fixed epoch.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Fails if anything in a scanned directory is not what it was when it was scanned: then what was read may be of two
+    /// states of it.
+    pub(crate) fn check_unchanged(&self) -> Result<(), BuildError> {
+        match &self.origin {
+            Origin::Directory { root, seen } => check_unchanged(root, &self.entries, seen),
+            Origin::Spool { .. } => Ok(()),
+        }
     }
 
     /// Bytes of all files' content, each inode once.

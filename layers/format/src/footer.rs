@@ -20,6 +20,9 @@ pub const SKIPPABLE_HEADER: usize = 8;
 /// Bytes of the whole footer frame at the end of a blob. Changing it is a format break.
 pub const FOOTER_SIZE: usize = SKIPPABLE_HEADER + map::SIZE;
 
+/// Bytes of the footer without the frame (or, in the gzip form, the member) that it stands in.
+pub const FOOTER_PAYLOAD: usize = map::SIZE;
+
 /// The 8 bytes that stand before a skippable payload of `payload_len` bytes.
 pub const fn skippable(payload_len: u32) -> [u8; SKIPPABLE_HEADER] {
     let [a, b, c, d] = SKIPPABLE_MAGIC.to_le_bytes();
@@ -59,9 +62,13 @@ pub enum FooterError {
 }
 
 impl Footer {
-    /// Parses the last [`FOOTER_SIZE`] bytes of a blob.
+    /// Parses the last [`FOOTER_SIZE`] bytes of a blob in the zstd form.
     pub fn parse(bytes: &[u8]) -> Result<Self, FooterError> {
-        let payload = bytes.strip_prefix(&skippable(map::SIZE as u32)).ok_or(FooterError::Absent)?;
+        Self::parse_payload(bytes.strip_prefix(&skippable(map::SIZE as u32)).ok_or(FooterError::Absent)?)
+    }
+
+    /// Parses the footer without what it stands in.
+    pub fn parse_payload(payload: &[u8]) -> Result<Self, FooterError> {
         let (preamble, object) =
             Preamble::parse(payload, &MAGIC, map::SIZE, 0).map_err(FooterError::Preamble)?;
         let malformed = FooterError::Malformed;
@@ -99,8 +106,17 @@ impl Footer {
         Ok(footer)
     }
 
-    /// The footer frame, skippable header included.
+    /// The footer frame of the zstd form, skippable header included.
     pub fn emit(&self) -> [u8; FOOTER_SIZE] {
+        let mut out = [0u8; FOOTER_SIZE];
+        let (head, tail) = out.split_at_mut(SKIPPABLE_HEADER);
+        head.copy_from_slice(&skippable(map::SIZE as u32));
+        tail.copy_from_slice(&self.emit_payload());
+        out
+    }
+
+    /// The footer without what it stands in.
+    pub fn emit_payload(&self) -> [u8; FOOTER_PAYLOAD] {
         let mut payload = [0u8; map::SIZE];
         Preamble::v1(MAGIC, map::SIZE, map::SIZE as u64).emit(&mut payload);
         for (field, value) in [
@@ -119,11 +135,7 @@ impl Footer {
         put(&mut payload, map::FORM, &[self.form as u8]);
         put(&mut payload, map::INDEX_CODEC, &[self.index.codec as u8]);
         put(&mut payload, map::TABLE_CODEC, &[self.table.codec as u8]);
-        let mut out = [0u8; FOOTER_SIZE];
-        let (head, tail) = out.split_at_mut(SKIPPABLE_HEADER);
-        head.copy_from_slice(&skippable(map::SIZE as u32));
-        tail.copy_from_slice(&payload);
-        out
+        payload
     }
 
     /// Refuses a footer whose index or table would not lie inside a blob of `blob_len` bytes.

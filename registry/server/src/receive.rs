@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
@@ -20,6 +21,9 @@ use crate::refusal::{Code, Refusal};
 const DRAIN_BYTES: usize = 8 * 1024 * 1024;
 /// How long is spent on reading a refused body.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+/// Bytes that are appended to an upload at a time, if so many are there; with one piece more, the memory of an upload.
+const BATCH: u64 = 512 * 1024;
 
 /// How much of a body is taken.
 #[derive(Clone, Copy, Debug)]
@@ -48,13 +52,51 @@ pub(crate) async fn into_upload(
     if upload.received().saturating_add(announced) > bound.limit {
         return Err(Refusal::too_large(bound.what, bound.limit));
     }
-    while let Some(piece) = next(body, bound.idle).await? {
-        if upload.received().saturating_add(piece.len() as u64) > bound.limit {
+    while let Some(first) = next(body, bound.idle).await? {
+        let Batch { pieces, bytes, end } = gather(body, first).await;
+        if upload.received().saturating_add(bytes) > bound.limit {
             return Err(Refusal::too_large(bound.what, bound.limit));
         }
-        upload = upload.append(piece).await?;
+        upload = upload.append(pieces).await?;
+        match end {
+            None => {}
+            Some(Ok(())) => break,
+            Some(Err(error)) => return Err(broken_off(&error)),
+        }
     }
     Ok(upload)
+}
+
+/// Pieces of a body that are appended together, because each append is a visit to another thread.
+struct Batch {
+    pieces: Vec<Bytes>,
+    bytes: u64,
+    /// How the body ended, if it did.
+    end: Option<Result<(), axum::Error>>,
+}
+
+/// Adds what has come meanwhile to a piece. Nothing is waited for: what came is kept even if the rest never comes.
+async fn gather(body: &mut Body, first: Bytes) -> Batch {
+    let mut batch = Batch { bytes: first.len() as u64, pieces: vec![first], end: None };
+    while batch.bytes < BATCH && batch.end.is_none() {
+        let frame = poll_fn(|context| match Pin::new(&mut *body).poll_frame(context) {
+            Poll::Ready(frame) => Poll::Ready(Some(frame)),
+            Poll::Pending => Poll::Ready(None),
+        });
+        match frame.await {
+            None => break,
+            Some(None) => batch.end = Some(Ok(())),
+            Some(Some(Err(error))) => batch.end = Some(Err(error)),
+            Some(Some(Ok(frame))) => {
+                // Trailers are passed over.
+                if let Ok(piece) = frame.into_data() {
+                    batch.bytes += piece.len() as u64;
+                    batch.pieces.push(piece);
+                }
+            }
+        }
+    }
+    batch
 }
 
 /// Holds a small body in memory.
@@ -112,13 +154,15 @@ async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Refusal>
     match tokio::time::timeout(idle, data(body)).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(piece))) => Ok(Some(piece)),
-        Ok(Some(Err(error))) => {
-            tracing::debug!(%error, "a client stopped sending");
-            Err(Refusal::bad(Code::SizeInvalid, "the body ended early; send the rest"))
-        }
+        Ok(Some(Err(error))) => Err(broken_off(&error)),
         Err(_) => {
             let message = "nothing was sent for too long; send the rest";
             Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, Code::SizeInvalid, message))
         }
     }
+}
+
+fn broken_off(error: &axum::Error) -> Refusal {
+    tracing::debug!(%error, "a client stopped sending");
+    Refusal::bad(Code::SizeInvalid, "the body ended early; send the rest")
 }

@@ -1,6 +1,6 @@
-//! read -> cut -> hash and compress -> write, over all cores, in order and in bounded memory.
+//! read -> cut -> hash and compress (or take from the frame cache) -> write, over all cores, in order and in bounded memory.
 //!
-//! One thread reads and cuts, one hashes large files ahead of it, one computes the stream's SHA-256, the workers hash and compress chunks, and the
+//! One thread reads and hashes files ahead, one writes the stream and cuts it, one computes the stream's SHA-256, the workers hash and compress chunks, and the
 //! calling thread puts the frames in order and writes them. The channels have no bound of their own: each chunk holds a
 //! permit of a common byte budget from being cut to being written. The chunk that is to be written next is always among those
 //! that are under way, so the budget cannot lock up.
@@ -9,6 +9,7 @@
 //! nothing to receive, and all end.
 
 mod budget;
+mod encoder;
 mod order;
 mod worker;
 
@@ -16,18 +17,19 @@ use std::io::{self, Write};
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-use plyos_layer_format::index::{Chunk, MtimeRule};
+use plyos_layer_format::index::Chunk;
 use sha2::{Digest, Sha256};
 
-use self::budget::Budget;
 use self::worker::{Job, Piece};
-use crate::ahead::{self, AHEAD};
+use crate::ahead::{self as reading, AHEAD};
 use crate::blob_writer::BlobWriter;
 use crate::error::BuildError;
+use crate::frame_cache::FrameCache;
 use crate::produce::{self, Produced, Stop};
 use crate::tree::Tree;
 
-pub(crate) use self::worker::compressor;
+pub(crate) use self::budget::{Budget, Permit};
+pub(crate) use self::encoder::{Coding, compressor};
 
 /// Bytes of chunks under way: some for everyone, and for each worker the longest chunk it has and the one it takes next.
 const BUDGET: usize = 4 << 20;
@@ -44,11 +46,12 @@ pub(crate) struct Outcome {
     pub diff_sha256: [u8; 32],
 }
 
-/// Runs the pipeline with `threads` workers. `written` is called on this thread with the stream bytes each time that a
+/// Runs the pipeline with `threads` workers. Frames come from the cache where it has them. `written` is called on this thread with the stream bytes each time that a
 /// frame was written.
 pub(crate) fn run<W: Write>(
     tree: &Tree,
-    level: i32,
+    coding: Coding,
+    cache: Option<&FrameCache>,
     threads: usize,
     out: &mut BlobWriter<'_, W>,
     mut written: impl FnMut(u64, &BlobWriter<'_, W>),
@@ -57,14 +60,12 @@ pub(crate) fn run<W: Write>(
     let (job_sender, jobs) = crossbeam_channel::unbounded();
     let (frame_sender, frames) = crossbeam_channel::unbounded();
     let (piece_sender, pieces) = mpsc::channel::<Arc<Piece>>();
-    let (hash_sender, hashes) = mpsc::sync_channel(AHEAD);
+    let (file_sender, ahead) = mpsc::sync_channel(AHEAD);
     std::thread::scope(|scope| {
-        if tree.mtime_rule == MtimeRule::Content {
-            spawn(scope, "hash ahead", move || ahead::hash_large_files(tree, &hash_sender))?;
-        }
+        spawn(scope, "read ahead", move || reading::read_ahead(tree, &file_sender))?;
         for _ in 0..threads {
             let (jobs, frame_sender) = (jobs.clone(), frame_sender.clone());
-            spawn(scope, "compress", move || worker::work(&jobs, &frame_sender, level))?;
+            spawn(scope, "compress", move || worker::work(&jobs, &frame_sender, coding, cache))?;
         }
         drop((jobs, frame_sender));
         let diff = spawn(scope, "stream hash", move || {
@@ -72,16 +73,19 @@ pub(crate) fn run<W: Write>(
             pieces.into_iter().for_each(|piece| hasher.update(&piece.bytes));
             hasher.finalize().into()
         })?;
-        let producer = spawn(scope, "read", move || {
+        let producer = spawn(scope, "cut", move || {
             let mut ordinal = 0;
-            produce::produce(tree, &hashes, |chunk| {
+            let produced = produce::produce(tree, &ahead, |chunk| {
                 let permit = budget.acquire(chunk.len());
                 let piece = Arc::new(Piece { bytes: chunk.to_vec(), _permit: permit });
                 piece_sender.send(Arc::clone(&piece)).map_err(|_| Stop::Unwanted)?;
                 job_sender.send(Job { ordinal, piece }).map_err(|_| Stop::Unwanted)?;
                 ordinal += 1;
                 Ok(())
-            })
+            })?;
+            // All is read. The later steps still have some work, so looking at the tree once more costs no time.
+            tree.check_unchanged()?;
+            Ok(produced)
         })?;
         let mut chunks = Vec::new();
         let mut frame_lengths = Vec::new();

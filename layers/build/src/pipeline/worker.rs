@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 use plyos_ids::ChunkId;
-use plyos_layer_format::frames::MAX_FRAME;
-use zstd::bulk::Compressor;
 
 use super::budget::Permit;
+use super::encoder::{Coding, Encoder};
+use crate::frame_cache::{FrameCache, Key};
 
 /// A chunk on its way through the pipeline.
 #[derive(Debug)]
@@ -35,33 +35,40 @@ pub(crate) struct Frame {
     pub piece: Arc<Piece>,
 }
 
-/// A compressor that writes frames as docs/formats.md, "Blob and footer", has them: content size, no checksum, no dictionary.
-/// The window is never larger than the chunk, since each chunk is compressed in one step.
-pub(crate) fn compressor(level: i32) -> io::Result<Compressor<'static>> {
-    let mut compressor = Compressor::new(level)?;
-    compressor.include_contentsize(true)?;
-    compressor.include_checksum(false)?;
-    compressor.include_dictid(false)?;
-    Ok(compressor)
-}
-
-/// Takes jobs until there are no more, or until nobody wants the frames.
-pub(crate) fn work(jobs: &Receiver<Job>, frames: &Sender<io::Result<Frame>>, level: i32) {
-    let mut compressor = match compressor(level) {
-        Ok(compressor) => compressor,
+/// Takes jobs until there are no more, or until nobody wants the frames. What the cache has is not encoded again.
+pub(crate) fn work(
+    jobs: &Receiver<Job>,
+    frames: &Sender<io::Result<Frame>>,
+    coding: Coding,
+    cache: Option<&FrameCache>,
+) {
+    let mut encoder = match Encoder::new(coding) {
+        Ok(encoder) => encoder,
         Err(error) => return drop(frames.send(Err(error))),
     };
-    let mut buffer = Vec::with_capacity(MAX_FRAME as usize);
     for Job { ordinal, piece } in jobs {
-        buffer.clear();
-        let frame = compressor.compress_to_buffer(&piece.bytes, &mut buffer).map(|_| Frame {
-            ordinal,
-            id: ChunkId::from_bytes(*blake3::hash(&piece.bytes).as_bytes()),
-            stored: buffer.clone(),
-            piece,
-        });
-        if frames.send(frame).is_err() {
+        let id = ChunkId::from_bytes(*blake3::hash(&piece.bytes).as_bytes());
+        let key = Key { chunk: id, coding: coding.number() };
+        let stored = match cache.and_then(|cache| cache.get(&key)) {
+            Some(stored) => Ok(stored),
+            None => encoder.encode(&piece.bytes).map(|frame| {
+                if let Some(cache) = cache
+                    && worth_keeping(coding, piece.bytes.len(), frame.len())
+                {
+                    cache.put(&key, frame);
+                }
+                frame.to_vec()
+            }),
+        };
+        if frames.send(stored.map(|stored| Frame { ordinal, id, stored, piece })).is_err() {
             return;
         }
     }
+}
+
+/// Whether reading a frame back is much cheaper than making it again. A quick level gives up on bytes that do not compress about as
+/// fast as they can be read and checked.
+fn worth_keeping(coding: Coding, chunk: usize, frame: usize) -> bool {
+    const QUICK: i32 = 4;
+    coding.level > QUICK || frame < chunk / 8 * 7
 }

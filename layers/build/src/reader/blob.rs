@@ -4,7 +4,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use plyos_ids::LayerId;
 use plyos_layer_format::footer::{FOOTER_SIZE, Footer, FooterError};
-use plyos_layer_format::frames::FrameTable;
+use plyos_layer_format::frames::{Form, FrameTable};
+use plyos_layer_format::gzip_members;
 use plyos_layer_format::index::{self, Chunk, Index, IndexError, Limits};
 use plyos_layer_format::pages::{PageHashes, SlicePages};
 
@@ -61,8 +62,7 @@ impl<R: Read + Seek> Blob<R> {
     /// `limits` allow of the first.
     pub fn open(mut source: R, limits: &Limits) -> Result<Self, ReadError> {
         let len = source.seek(SeekFrom::End(0))?;
-        let start = len.checked_sub(FOOTER_SIZE as u64).ok_or(FooterError::Absent)?;
-        let footer = Footer::parse(&read_at(&mut source, start, FOOTER_SIZE as u64)?)?;
+        let footer = read_footer(&mut source, len)?;
         footer.check_blob(len)?;
         if footer.index.length > limits.index_bytes || footer.index.stored > limits.index_bytes {
             let length = footer.index.length.max(footer.index.stored);
@@ -133,6 +133,21 @@ impl<R: Read + Seek> ChunkSource for Frames<R> {
     fn read_chunk(&mut self, ordinal: u64, chunk: &Chunk) -> io::Result<Vec<u8>> {
         self.chunk(ordinal, chunk).map_err(io::Error::other)
     }
+}
+
+/// The footer at the end of a blob of either form.
+fn read_footer(source: &mut (impl Read + Seek), len: u64) -> Result<Footer, ReadError> {
+    let mut last = |bytes: usize| match len.checked_sub(bytes as u64) {
+        Some(start) => read_at(source, start, bytes as u64).map_err(ReadError::Io),
+        None => Err(FooterError::Absent.into()),
+    };
+    let (footer, form) = match Footer::parse(&last(FOOTER_SIZE)?) {
+        Err(FooterError::Absent) => {
+            (gzip_members::parse_footer(&last(gzip_members::FOOTER_SIZE)?)?, Form::Gzip)
+        }
+        footer => (footer?, Form::Zstd),
+    };
+    if footer.form == form { Ok(footer) } else { Err(ReadError::Mismatch("form of the footer")) }
 }
 
 /// Exactly `len` bytes at `offset`. Lengths were bounded by the formats' limits and, by [`Footer::check_blob`], by the blob itself.

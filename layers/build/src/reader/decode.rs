@@ -1,11 +1,15 @@
 //! From stored bytes to verified ones, never more of them than were stated.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
+use std::io::Read;
 
+use flate2::bufread::GzDecoder;
 use plyos_ids::{ChunkId, Codec, LayerId};
 use plyos_layer_format::annotations::{IndexPlace, TablePlace};
 use plyos_layer_format::chunks::MAX_CHUNK;
 use plyos_layer_format::frames::{FrameTable, FrameTableError, MAX_FRAME, MAX_TABLE};
+use plyos_layer_format::gzip_members;
 use plyos_layer_format::index::{Chunk, MAX_INDEX};
 use zstd::bulk::Decompressor;
 use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
@@ -18,11 +22,6 @@ thread_local! {
 /// Why stored bytes did not become what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// A codec that this reader does not decode here.
-    #[error(
-        "cannot decode bytes stored as {0:?}: only raw and zstd are read; fetch the zstd form of the layer"
-    )]
-    Codec(Codec),
     /// More bytes than a reader takes.
     #[error(
         "{stored} stored bytes for {length} are more than a reader takes; fetch it again or ask its publisher"
@@ -33,7 +32,7 @@ pub enum DecodeError {
         /// Bytes stated.
         length: u64,
     },
-    /// The stored bytes are not what was asked for: cut off, not one zstd frame, or of another length.
+    /// The stored bytes are not what was asked for: cut off, not one zstd frame or gzip member, or of another length.
     #[error("the stored bytes are damaged ({0}); fetch them again, or repair the store")]
     Damaged(&'static str),
     /// They decode to other bytes.
@@ -74,7 +73,7 @@ pub fn decode_chunk(codec: Codec, stored: &[u8], chunk: &Chunk) -> Result<Vec<u8
 /// Decodes the stored index of layer `id` and checks it against that identity. What is in it must still be checked
 /// ([`plyos_layer_format::index::check`]).
 pub fn decode_index(place: &IndexPlace, stored: &[u8], id: &LayerId) -> Result<Vec<u8>, DecodeError> {
-    let bytes = decode(place.codec, stored, place.length, (MAX_INDEX, MAX_INDEX))?;
+    let bytes = decode_stored_table(place.codec, stored, place.length, MAX_INDEX)?;
     let found = plyos_layer_format::index::layer_id(&bytes);
     if found == *id { Ok(bytes) } else { Err(DecodeError::Index { expected: *id, found }) }
 }
@@ -86,13 +85,24 @@ pub fn decode_table(
     id: &LayerId,
     chunks: u64,
 ) -> Result<FrameTable, DecodeError> {
-    let bytes = decode(place.codec, stored, place.length, (MAX_TABLE, MAX_TABLE))?;
+    let bytes = decode_stored_table(place.codec, stored, place.length, MAX_TABLE)?;
     if blake3::hash(&bytes).as_bytes() != place.hash.as_bytes() {
         return Err(DecodeError::TableHash);
     }
     let table = FrameTable::parse(&bytes)?;
     table.check_layer(*id, chunks)?;
     Ok(table)
+}
+
+/// Decodes an index or a frame table, which lies in empty gzip members where the blob has that form.
+fn decode_stored_table(codec: Codec, stored: &[u8], length: u64, limit: u64) -> Result<Vec<u8>, DecodeError> {
+    let stored = if gzip_members::is_wrapped(stored) {
+        let payload = gzip_members::unwrap(stored);
+        Cow::Owned(payload.ok_or(DecodeError::Damaged("they are no run of empty gzip members"))?)
+    } else {
+        Cow::Borrowed(stored)
+    };
+    decode(codec, &stored, length, (limit, limit))
 }
 
 /// Decodes to exactly `length` bytes. `limits` are the most stored bytes and the most decoded ones.
@@ -107,7 +117,7 @@ fn decode(codec: Codec, stored: &[u8], length: u64, limits: (u64, u64)) -> Resul
         Codec::Raw if stored.len() == length => Ok(stored.to_vec()),
         Codec::Raw => Err(DecodeError::Damaged("they have another length")),
         Codec::Zstd => decompress(stored, length),
-        Codec::Gzip => Err(DecodeError::Codec(codec)),
+        Codec::Gzip => inflate(stored, length),
     }
 }
 
@@ -133,4 +143,20 @@ fn decompress(stored: &[u8], length: usize) -> Result<Vec<u8>, DecodeError> {
         decompressor.decompress_to_buffer(stored, &mut out).ok()
     });
     if written == Some(length) { Ok(out) } else { Err(damaged) }
+}
+
+/// One gzip member that holds `length` bytes, and nothing after it.
+fn inflate(stored: &[u8], length: usize) -> Result<Vec<u8>, DecodeError> {
+    let mut member = GzDecoder::new(stored);
+    let mut out = Vec::with_capacity(length);
+    // One byte more than there should be tells of any more, and lets the member end be checked.
+    let read = member.by_ref().take(length as u64 + 1).read_to_end(&mut out);
+    if read.is_err() || out.len() != length {
+        return Err(DecodeError::Damaged("they are not one gzip member of the right length"));
+    }
+    if member.into_inner().is_empty() {
+        Ok(out)
+    } else {
+        Err(DecodeError::Damaged("something follows their gzip member"))
+    }
 }

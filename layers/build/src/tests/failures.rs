@@ -9,6 +9,7 @@ use plyos_layer_format::stream::{EntryError, NameError};
 use tempfile::tempdir;
 
 use super::{descriptor, keep_times, noise};
+use crate::ahead::Ready;
 use crate::produce::{Stop, produce};
 use crate::{BuildError, BuildOptions, ScanOptions, build, scan};
 
@@ -61,7 +62,7 @@ fn changed(size: usize, options: &ScanOptions, change: impl FnOnce(&std::path::P
     fs::write(&file, noise(1, size)).unwrap();
     let tree = scan(dir.path(), options).unwrap();
     change(&file);
-    let options = BuildOptions { level: 1, threads: 2 };
+    let options = BuildOptions { level: 1, threads: 2, ..BuildOptions::default() };
     build(&tree, &descriptor(), &options, &mut io::sink(), &|_| {}).unwrap_err()
 }
 
@@ -92,16 +93,16 @@ fn a_file_that_changes_after_the_scan_is_named() {
 }
 
 #[test]
-fn a_large_file_must_be_the_same_when_it_is_read_again() {
+fn a_huge_file_must_be_the_same_when_it_is_read_again() {
     let dir = tempdir().unwrap();
-    fs::write(dir.path().join("file"), noise(1, 100_000)).unwrap();
+    fs::write(dir.path().join("file"), noise(1, 5_000_000)).unwrap();
     let tree = scan(dir.path(), &ScanOptions::default()).unwrap();
     let produce_with = |hash: [u8; 32]| {
-        let (sender, hashes) = mpsc::sync_channel(1);
-        sender.send(Ok(hash)).unwrap();
-        produce(&tree, &hashes, |_| Ok(()))
+        let (sender, ahead) = mpsc::sync_channel(1);
+        sender.send(Ok(Ready::Huge { hash: Some(hash) })).unwrap();
+        produce(&tree, &ahead, |_| Ok(()))
     };
-    assert!(produce_with(*blake3::hash(&noise(1, 100_000)).as_bytes()).is_ok());
+    assert!(produce_with(*blake3::hash(&noise(1, 5_000_000)).as_bytes()).is_ok());
     let error = produce_with([0; 32]);
     assert!(matches!(error, Err(Stop::Failed(BuildError::Changed { .. }))), "{error:?}");
 }
@@ -130,7 +131,7 @@ fn a_full_disk_ends_the_build_at_once() {
     let tree = scan(dir.path(), &ScanOptions::default()).unwrap();
     // The blob has 50,368,178 bytes, the last 26,770 after the frames.
     for (room, threads) in [(0, 1), (0, 7), (20 << 20, 2), (50_350_000, 3)] {
-        let options = BuildOptions { level: 1, threads };
+        let options = BuildOptions { level: 1, threads, ..BuildOptions::default() };
         let error = build(&tree, &descriptor(), &options, &mut Full(room), &|_| {}).err().unwrap();
         let is_full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
         assert!(matches!(&error, BuildError::Write(error) if is_full(error)), "{error}");
@@ -142,7 +143,7 @@ fn a_level_that_zstd_does_not_have_is_refused() {
     let dir = tempdir().unwrap();
     let tree = scan(dir.path(), &ScanOptions::default()).unwrap();
     for level in [0, -3, 23] {
-        let options = BuildOptions { level, threads: 1 };
+        let options = BuildOptions { level, threads: 1, ..BuildOptions::default() };
         let error = build(&tree, &descriptor(), &options, &mut io::sink(), &|_| {}).unwrap_err();
         assert!(matches!(error, BuildError::Level { .. }));
     }

@@ -14,11 +14,12 @@ use super::{build_dir, entries, keep_times, nasty};
 use crate::ScanOptions;
 
 /// Whether the tests with foreign tools are to be left out. Without that, a missing tool is a failure.
-fn skipped() -> bool {
+pub(super) fn skipped() -> bool {
     std::env::var_os("PLYOS_SKIP_FOREIGN").is_some_and(|value| value == "1")
 }
 
-fn run(command: &mut Command, input: &[u8]) -> Vec<u8> {
+/// Runs a program that must end well; what it wrote.
+pub(super) fn run(command: &mut Command, input: &[u8]) -> Vec<u8> {
     let mut child = command
         .env("LC_ALL", "C")
         .stdin(Stdio::piped())

@@ -1,12 +1,16 @@
 //! Tests of the crate as a whole: directory -> layer -> directory, and the judgement of other people's tools.
 
 mod damage;
+mod extremes;
 mod facts;
 mod failures;
 mod foreign;
+mod gzip_form;
 mod hostile_entries;
+mod moving;
 mod nasty;
 mod round_trip;
+mod same_blob;
 mod same_layer;
 mod speed;
 
@@ -30,14 +34,22 @@ fn keep_times() -> ScanOptions {
     ScanOptions { mtime: MtimeRule::Kept, ..ScanOptions::default() }
 }
 
-fn build_tree(tree: &Tree, options: &BuildOptions) -> (Built, Vec<u8>) {
+/// Level 3 on two threads.
+fn quick() -> BuildOptions<'static> {
+    BuildOptions { level: 3, threads: 2, ..BuildOptions::default() }
+}
+
+fn build_tree(tree: &Tree, options: &BuildOptions<'_>) -> (Built, Vec<u8>) {
     let mut blob = Vec::new();
     let built = build(tree, &descriptor(), options, &mut blob, &|_| {}).unwrap();
     (built, blob)
 }
 
 fn build_dir(dir: &Path, options: &ScanOptions) -> (Built, Vec<u8>) {
-    build_tree(&scan(dir, options).unwrap(), &BuildOptions { level: 3, threads: 2 })
+    build_tree(
+        &scan(dir, options).unwrap(),
+        &BuildOptions { level: 3, threads: 2, ..BuildOptions::default() },
+    )
 }
 
 /// The entries that an index holds, checked.

@@ -11,7 +11,7 @@ use super::facts::{self, What};
 use super::{build_dir, descriptor, entries, export_blob, keep_times, nasty};
 use crate::export::Owners;
 use crate::reader::{Blob, ChunkSource};
-use crate::{BuildOptions, Owner, ScanOptions, build, scan};
+use crate::{BuildError, BuildOptions, Exclusions, Owner, ScanOptions, build, scan};
 
 #[test]
 fn an_exported_layer_is_the_tree_it_was_built_from() {
@@ -121,7 +121,7 @@ fn owners_become_root_when_asked() {
 fn exclusions_take_all_below_with_them() {
     let dir = tempdir().unwrap();
     nasty::make(dir.path());
-    let exclude = vec!["order/a".into(), "/fifo".into(), "links/".into(), "no-such-path".into()];
+    let exclude = Exclusions::new([], ["order/a", "/fifo", "links/", "no-such-path"]).unwrap();
     let tree = scan(dir.path(), &ScanOptions { exclude, ..ScanOptions::default() }).unwrap();
     let has = |path: &[u8]| tree.entries().iter().any(|entry| entry.path == path);
     assert!(has(b"order") && has(b"order/ab") && has(b"order/a-b"));
@@ -129,6 +129,32 @@ fn exclusions_take_all_below_with_them() {
     // What is left of a file with several names counts only the names that are left.
     let third = tree.entries().iter().find(|entry| entry.path == b"order/third").unwrap();
     assert_eq!(third.kind, EntryKind::File { size: 70_000, data_offset: 0, links: 1 });
+}
+
+#[test]
+fn the_tree_may_begin_further_down() {
+    let dir = tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("a/b/c")).unwrap();
+    std::fs::write(dir.path().join("a/b/file"), "x").unwrap();
+    std::fs::write(dir.path().join("README"), "x").unwrap();
+    let stripped = |strip, exclude: &str| {
+        let exclude = Exclusions::new([], [exclude]).unwrap();
+        scan(dir.path(), &ScanOptions { strip, exclude, ..ScanOptions::default() })
+    };
+    let paths = |tree: crate::Tree| {
+        tree.entries().iter().map(|entry| String::from_utf8(entry.path.clone()).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(paths(stripped(2, "README").unwrap()), ["", "c", "file"]);
+    // Patterns name what is in the input, not what is in the layer.
+    assert_eq!(paths(stripped(1, "README").unwrap()), ["", "b", "b/c", "b/file"]);
+    let refused = stripped(1, "a/b/file").unwrap_err();
+    assert!(matches!(&refused, BuildError::Strip { found, .. } if found.len() == 2), "{refused}");
+    let refused = stripped(3, "README").unwrap_err();
+    assert!(refused.to_string().contains("\"a/b/c\", \"a/b/file\""), "{refused}");
+    let tree = stripped(2, "README").unwrap();
+    let (built, _) =
+        super::build_tree(&tree, &BuildOptions { level: 1, threads: 1, ..BuildOptions::default() });
+    assert_eq!(built.content_len, 1, "content is read where the tree begins");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn build_shuffled(dir: &Path, seed: u64, threads: usize) -> (Built, Vec<u8>) {
         names.sort_by_key(|name| *blake3::keyed_hash(&noise(seed, 32).try_into().unwrap(), name).as_bytes());
     };
     let tree = scan_in_order(dir, &ScanOptions::default(), &mut shuffle).unwrap();
-    build_tree(&tree, &BuildOptions { level: 3, threads })
+    build_tree(&tree, &BuildOptions { level: 3, threads, ..BuildOptions::default() })
 }
 
 #[test]
@@ -39,8 +39,10 @@ fn the_level_changes_the_blob_and_not_the_layer() {
     let dir = tempdir().unwrap();
     nasty::make(dir.path());
     let tree = scan_in_order(dir.path(), &ScanOptions::default(), &mut |_| {}).unwrap();
-    let (quick, quick_blob) = build_tree(&tree, &BuildOptions { level: 1, threads: 2 });
-    let (small, small_blob) = build_tree(&tree, &BuildOptions { level: 12, threads: 2 });
+    let (quick, quick_blob) =
+        build_tree(&tree, &BuildOptions { level: 1, threads: 2, ..BuildOptions::default() });
+    let (small, small_blob) =
+        build_tree(&tree, &BuildOptions { level: 12, threads: 2, ..BuildOptions::default() });
     assert_eq!((quick.layer, quick.diff_sha256), (small.layer, small.diff_sha256));
     assert!(small_blob.len() < quick_blob.len());
 }
@@ -61,7 +63,7 @@ fn the_identity_of_a_known_tree_is_frozen() {
     }
     let options = ScanOptions { owner: Owner::Root, ..ScanOptions::default() };
     let tree = scan_in_order(dir.path(), &options, &mut |_| {}).unwrap();
-    let (built, _) = build_tree(&tree, &BuildOptions { level: 3, threads: 2 });
+    let (built, _) = build_tree(&tree, &BuildOptions { level: 3, threads: 2, ..BuildOptions::default() });
     assert_eq!(
         built.layer.to_string(),
         "blake3:9c9a6e244fca88914efcdc4dea96f2c3ecf3cc309236ac65be3e891b30df5707"
@@ -77,7 +79,7 @@ fn large_files_are_runs_of_their_own_and_others_are_not() {
     let dir = tempdir().unwrap();
     nasty::make(dir.path());
     let tree = scan_in_order(dir.path(), &ScanOptions::default(), &mut |_| {}).unwrap();
-    let (built, _) = build_tree(&tree, &BuildOptions { level: 1, threads: 2 });
+    let (built, _) = build_tree(&tree, &BuildOptions { level: 1, threads: 2, ..BuildOptions::default() });
     let index = index::check(&built.index, &Default::default()).unwrap();
     let mut starts = BTreeSet::from([0]);
     let mut end = 0;
@@ -105,7 +107,7 @@ fn a_file_that_moves_keeps_its_chunks() {
         std::fs::write(dir.path().join("before"), noise(1, prefix)).unwrap();
         std::fs::write(dir.path().join(name), noise(2, 2 << 20)).unwrap();
         let tree = scan_in_order(dir.path(), &ScanOptions::default(), &mut |_| {}).unwrap();
-        let (built, _) = build_tree(&tree, &BuildOptions { level: 1, threads: 2 });
+        let (built, _) = build_tree(&tree, &BuildOptions { level: 1, threads: 2, ..BuildOptions::default() });
         let index = index::check(&built.index, &Default::default()).unwrap();
         index.chunks().map(|chunk| chunk.unwrap().id).collect::<BTreeSet<_>>()
     };
@@ -137,7 +139,7 @@ fn a_tree_from_a_spool_is_the_layer_of_the_directory() {
         .collect();
     entries.sort_by_key(|(ordinal, _)| *ordinal);
     let entries: Vec<_> = entries.into_iter().map(|(_, entry)| entry).collect();
-    let options = BuildOptions { level: 3, threads: 2 };
+    let options = BuildOptions { level: 3, threads: 2, ..BuildOptions::default() };
     let spooled = Tree::from_spool(spool, entries.clone(), tree.mtime_rule).unwrap();
     assert!(build_tree(&spooled, &options) == build_tree(&tree, &options));
 

@@ -24,7 +24,7 @@ fn measure() {
         let start = Instant::now();
         let tree = scan(&dir, &ScanOptions::default()).unwrap();
         let scanned = start.elapsed();
-        let options = BuildOptions { level, threads: 0 };
+        let options = BuildOptions { level, threads: 0, ..BuildOptions::default() };
         let built = build(&tree, &descriptor(), &options, &mut io::sink(), &|_| {}).unwrap();
         let took = start.elapsed();
         println!(
