@@ -1,13 +1,10 @@
-//! From layers to the active generation: conflicts, the manifest, history, slots, one commit.
+//! From layers to the active generation: the manifest, history, slots, one commit.
 
 use crate::policy::{self, BadLayers};
 use crate::target::{ONLY, Target, record};
 use plyos_ids::{GenerationId, Mount};
 use plyos_layer_format::descriptor::Descriptor;
-use plyos_layer_format::pages::PageSource;
-use plyos_namespace::conflicts::FileClaim;
 use plyos_namespace::generation::{Generation, GenerationLayer, GenerationParts};
-use plyos_namespace::namespace::{Namespace, NamespaceError};
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_slots::{Candidate, Event};
 use plyos_storefile::{Action, History, HistoryEntry, RecordType};
@@ -33,20 +30,6 @@ pub fn generation_layer(
         arch: descriptor.arch().to_owned(),
         repo: repo.to_owned(),
     }
-}
-
-/// Refuses layers that claim one path, by name.
-pub fn check_conflicts<S: PageSource>(namespace: &Namespace<S>) -> Result<(), Failure> {
-    // Whether two small files are equal would need their content, which is not here yet.
-    let unknown = |_: FileClaim<'_>, _: FileClaim<'_>| Ok::<_, NamespaceError>(false);
-    let found =
-        namespace.conflicts(unknown).or_fail(ExitCode::Signature, "comparing the paths of the layers")?;
-    let Some(first) = found.listed.first() else { return Ok(()) };
-    let more = match found.total {
-        1 => String::new(),
-        total => format!(" (and {} more paths)", total - 1),
-    };
-    Err(Failure::new(ExitCode::Conflict, format!("{first}{more}; nothing was changed")))
 }
 
 /// What an activation says of itself.

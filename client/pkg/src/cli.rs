@@ -124,21 +124,36 @@ Examples:
   pkg list
   pkg --json list | jq -r '.[].name'")]
     List,
-    /// List the paths that a layer brings
-    #[command(after_help = "Examples:
+    /// List the paths that layers bring
+    #[command(
+        after_help = "Directories are not listed. A path may be hidden by another layer: `pkg which` says so.
+Examples:
   pkg files jq
-  pkg files site/docs")]
+  pkg files site/docs
+  pkg files 'lib*' 'model/*'      # patterns: * ? [a-z] {a,b}"
+    )]
     Files {
-        /// Name, or KIND/NAME
-        name: String,
+        /// Names, KIND/NAME, or patterns of either
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
     },
     /// Say which layer a path comes from
-    #[command(after_help = "Example:
-  pkg which /usr/bin/jq")]
+    #[command(
+        after_help = "Symbolic links on the way are followed. A link itself is named with what it leads to, a path that several
+layers have with those whose file is hidden, a directory with all layers that take part in it. With --json one
+object for each path.
+Examples:
+  pkg which /usr/bin/jq
+  pkg which /bin/sh /etc/hosts
+  pkg which '/usr/lib/**/*.so*'   # patterns: * ? [a-z] {a,b}, ** over folders"
+    )]
     Which {
-        /// Absolute path in the active namespace
-        path: PathBuf,
+        /// Absolute paths in the active namespace, or patterns
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
     },
+    /// Show what is different between two generations: layers, files, bytes
+    Diff(DiffArgs),
     /// List the generations that were active
     #[command(after_help = "The active one has a star.
 Examples:
@@ -261,6 +276,31 @@ Example:
         /// Folder to hold the trees
         dir: PathBuf,
     },
+}
+
+/// `pkg diff`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Compares what is seen at each path; reads nothing but the store. Without numbers: from the generation before the
+active one to that. With one: from it to the active one. In the list of files, A is added, D removed, M another
+content, T another type, m only another mode, owner, time or attribute.
+Examples:
+  pkg diff
+  pkg diff 3                # what is different now
+  pkg diff 3 5 --files
+  pkg --json diff 3 5 --stat | jq .stat"
+)]
+pub struct DiffArgs {
+    /// Number from `pkg history`
+    pub from: Option<u64>,
+    /// Number from `pkg history`; the active one by default
+    pub to: Option<u64>,
+    /// List every path that is different
+    #[arg(long)]
+    pub files: bool,
+    /// Count for each layer
+    #[arg(long)]
+    pub stat: bool,
 }
 
 /// Whether to ask before acting.

@@ -8,9 +8,10 @@ use crate::repositories;
 use crate::target::Target;
 use plyos_blockstore::UsedMap;
 use plyos_blockstore::layout::UNIT;
+use plyos_namespace::generation::Generation;
 use plyos_report::{ExitCode, Failure, OrFail, human, print_json};
 use plyos_slots::{Slot, SlotState};
-use plyos_storefile::{Action, Extent, HistoryEntry, RecordType, Store};
+use plyos_storefile::{Action, Extent, History, HistoryEntry, RecordType, Store};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -65,15 +66,7 @@ pub fn rollback(target: &Target, number: Option<u64>) -> Result<(), Failure> {
         Some(number) => {
             history.entries().rev().find(|entry| entry.number == number).map(|entry| entry.generation)
         }
-        // The one that was active before the present one became so.
-        None => history
-            .entries()
-            .rev()
-            .find(|entry| entry.number == present.number)
-            .and_then(|entry| {
-                history.entries().rev().find(|before| before.number == entry.from && entry.from != 0)
-            })
-            .map(|entry| entry.generation),
+        None => before(&history, present.number).map(|entry| entry.generation),
     };
     let wanted = wanted.ok_or_else(|| {
         let line = match number {
@@ -96,6 +89,10 @@ pub fn rollback(target: &Target, number: Option<u64>) -> Result<(), Failure> {
         );
         return Err(Failure::new(ExitCode::Store, line));
     }
+    // Mounting reads no map; a generation whose chunks nobody can find must not become the active one.
+    for layer in &mounted.layers {
+        layer.stored.place(0).map_err(|error| target.fail(&error))?;
+    }
     let to = &mounted.generation;
     let command = match number {
         Some(number) => format!("pkg rollback {number}"),
@@ -110,6 +107,26 @@ pub fn rollback(target: &Target, number: Option<u64>) -> Result<(), Failure> {
         target.progress.step(&format!("Generation {} is active again (was {}).", to.number, present.number));
     }
     Ok(())
+}
+
+/// The generation that was active before generation `number` last became so.
+pub fn before(history: &History, number: u64) -> Option<&HistoryEntry> {
+    let came = history.entries().rev().find(|entry| entry.number == number)?;
+    history.entries().rev().find(|before| before.number == came.from && came.from != 0)
+}
+
+/// The generation that the history knows by this number.
+pub fn generation_of_number(store: &Store, number: u64) -> Result<Generation, Failure> {
+    let history = activate::history(store)?;
+    let entry = history.entries().rev().find(|entry| entry.number == number).ok_or_else(|| {
+        let line = format!("generation {number} is not in the history; `pkg history` lists them");
+        Failure::new(ExitCode::NotFound, line)
+    })?;
+    if !store.records(RecordType::Generation).any(|record| record.key == *entry.generation.as_bytes()) {
+        let line = format!("generation {number} was cleaned up; `pkg history` shows which are left");
+        return Err(Failure::new(ExitCode::NotFound, line));
+    }
+    generation(store, &entry.generation)
 }
 
 /// `pkg status`

@@ -6,15 +6,13 @@ use crate::candidate::Candidate;
 use crate::catalogs::{self, Offers};
 use crate::clean;
 use crate::cli::Consent;
-use crate::policy::{self, BadLayers};
+use crate::conflicts::{self, Verdict};
+use crate::policy::BadLayers;
 use crate::pull::{self, Job};
 use crate::room;
 use crate::target::{ABIS, Target};
 use plyos_ids::{Kind, LayerId};
-use plyos_layer_format::index::Index;
-use plyos_layer_format::pages::{PageHashes, SlicePages};
 use plyos_namespace::generation::{Generation, GenerationLayer};
-use plyos_namespace::namespace::{Namespace, NamespaceLayer};
 use plyos_plan::resolve::{self, Change, Machine};
 use plyos_report::{ExitCode, Failure, OrFail, human, percent, print_json};
 use plyos_storefile::Writer;
@@ -153,7 +151,7 @@ async fn carry_out(
     let kept: Vec<GenerationLayer> =
         present.iter().flat_map(|g| g.layers.iter()).filter(|layer| !replaced(layer)).cloned().collect();
     layers.extend(kept.iter().cloned());
-    check_namespace(target, writer, &jobs, &kept)?;
+    let verdict = conflicts::check(target, writer, &jobs, &kept)?;
 
     let to_fetch: u64 = jobs.iter().map(Job::to_fetch).sum();
     let lines: Vec<String> = rows.iter().map(line).collect();
@@ -182,6 +180,11 @@ async fn carry_out(
             .put_record(RecordType::Certificate, job.candidate.manifest.layer.as_bytes(), &certificate)
             .map_err(|error| target.fail(&error))?;
     }
+    if verdict == Verdict::NeedsContent {
+        // What was appended can be read after a commit.
+        writer.commit(None).map_err(|error| target.fail(&error))?;
+        conflicts::settle(target, writer, &jobs, &kept)?;
+    }
     let generation = activate::activate(target, writer, layers, reason)?;
     let totals = Totals {
         moved: jobs.iter().map(|job| job.candidate.moved).sum(),
@@ -190,32 +193,6 @@ async fn carry_out(
     report(target, &generation, &rows, totals);
     clean::after_change(target, writer);
     Ok(())
-}
-
-/// The whole namespace as it would be, before anything of it is fetched.
-fn check_namespace(
-    target: &Target,
-    writer: &Writer,
-    jobs: &[Job],
-    kept: &[GenerationLayer],
-) -> Result<(), Failure> {
-    let mut indexes: Vec<(LayerId, Vec<u8>)> = Vec::new();
-    for layer in kept {
-        let stored = writer.layer(&layer.id).map_err(|error| target.fail(&error))?.ok_or_else(|| {
-            Failure::new(ExitCode::Store, format!("{} {} is not in the store", layer.name, layer.version))
-        })?;
-        indexes.push((layer.id, stored.index_bytes().map_err(|error| target.fail(&error))?));
-    }
-    let new = jobs.iter().map(|job| (job.candidate.manifest.layer, job.candidate.index.as_slice()));
-    let all = indexes.iter().map(|(id, bytes)| (*id, bytes.as_slice())).chain(new);
-    let mut opened = Vec::new();
-    for (id, bytes) in all {
-        let index = Index::open(id, PageHashes::compute(bytes), SlicePages(bytes))
-            .or_fail(ExitCode::Store, format_args!("opening layer {id}"))?;
-        opened.push(NamespaceLayer::new(index));
-    }
-    policy::check_state(writer, opened.iter().map(|layer| layer.index.descriptor()))?;
-    activate::check_conflicts(&Namespace::new(opened))
 }
 
 fn nothing_to_do(target: &Target, present: Option<&Generation>) -> Result<(), Failure> {

@@ -4,20 +4,25 @@
 
 mod activate;
 mod active;
+mod admission;
 mod candidate;
 mod catalogs;
 mod clean;
 mod cli;
+mod conflicts;
 mod content;
+mod diff;
 mod du;
 mod export;
 mod grow;
 mod history;
 mod install;
 mod inventory;
+mod origin;
 mod pins;
 mod policy;
 mod pull;
+mod renewal;
 mod repair;
 mod repositories;
 mod room;
@@ -57,8 +62,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Remove { names, consent } => install::remove(&target, names, *consent),
         Command::Upgrade { names, consent } => block_on(install::upgrade(&target, names, *consent)),
         Command::List => show::list(&target),
-        Command::Files { name } => view::files(&target, name),
-        Command::Which { path } => view::which(&target, path),
+        Command::Files { names } => origin::files(&target, names),
+        Command::Which { paths } => origin::which(&target, paths),
+        Command::Diff(args) => diff::run(&target, args),
         Command::History => history::history(&target),
         Command::Rollback { generation } => history::rollback(&target, *generation),
         Command::Status => history::status(&target),

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use plyos_blockstore::LayerMap;
 use plyos_ids::{ChunkId, Codec};
-use plyos_layer_build::reader;
+use plyos_layer_build::reader::{self, Kept};
+use plyos_layer_format::frames::Form;
 use plyos_layer_format::index::{Chunk, Index};
 use plyos_layer_format::pages::PageHashes;
 use plyos_plan::ranges::{self, Piece, Request};
@@ -110,9 +111,16 @@ impl Job {
         self.requests.iter().map(|request| request.length).sum()
     }
 
-    /// Bytes in the store of each chunk to be fetched, in the order in which they will be appended.
+    /// Most bytes in the store of each chunk to be fetched, in the order in which they will be appended.
     pub fn chunk_lens(&self) -> impl Iterator<Item = u64> {
-        self.pieces.iter().map(|piece| u64::from(piece.length))
+        self.pieces.iter().map(|piece| {
+            let chunk = usize::try_from(piece.ordinal).ok().and_then(|at| self.chunks.get(at));
+            match (self.candidate.manifest.form, chunk) {
+                // Kept as it comes, or else compressed again.
+                (Form::Gzip, Some(chunk)) => u64::from(chunk.length),
+                _ => u64::from(piece.length),
+            }
+        })
     }
 
     /// Bytes of what goes into the store beside the chunks: the index, and the maps with their manifest. While a long
@@ -165,7 +173,7 @@ impl Job {
         known: &mut Known,
         advance: &dyn Fn(u64),
     ) -> Result<(), Failure> {
-        let blob = self.candidate.manifest.blob;
+        let (blob, form) = (self.candidate.manifest.blob, self.candidate.manifest.form);
         let source = self.candidate.source.clone();
         let failed = Cell::new(false);
         let failed = &failed;
@@ -186,7 +194,7 @@ impl Job {
                     return Ok(None);
                 }
                 let bytes = source.range(&blob, request.offset, request.length).await?;
-                tokio::task::spawn_blocking(move || verify(&bytes, frames, &what))
+                tokio::task::spawn_blocking(move || verify(&bytes, form, frames, &what))
                     .await
                     .or_fail(ExitCode::Failure, "verifying chunks")?
                     .map(|frames| Some((request.length, frames)))
@@ -208,8 +216,8 @@ impl Job {
                     continue;
                 }
             };
-            for (chunk, frame) in frames {
-                let place = writer.append_chunk(Codec::Zstd, &frame).map_err(|error| target.fail(&error))?;
+            for (chunk, codec, frame) in frames {
+                let place = writer.append_chunk(codec, &frame).map_err(|error| target.fail(&error))?;
                 known.insert(chunk.id, place);
                 self.appended += 1;
             }
@@ -275,8 +283,16 @@ fn put(
     writer.put_layer(update).map_err(|error| target.fail(&error))
 }
 
-/// Checks each frame of a range against its chunk's identity; gives the frames back as they are to be stored.
-fn verify(bytes: &Bytes, frames: Vec<(u64, u32, Chunk)>, what: &str) -> Result<Vec<(Chunk, Bytes)>, Failure> {
+/// A chunk with what the store keeps of it.
+type Verified = (Chunk, Codec, Bytes);
+
+/// Checks each frame of a range against its chunk's identity; gives them back as they are to be stored.
+fn verify(
+    bytes: &Bytes,
+    form: Form,
+    frames: Vec<(u64, u32, Chunk)>,
+    what: &str,
+) -> Result<Vec<Verified>, Failure> {
     let mut verified = Vec::with_capacity(frames.len());
     for (offset, length, chunk) in frames {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -285,11 +301,14 @@ fn verify(bytes: &Bytes, frames: Vec<(u64, u32, Chunk)>, what: &str) -> Result<V
             return Err(Failure::new(ExitCode::Network, format!("fetching {what}: a range came short")));
         }
         let frame = bytes.slice(start..end);
-        reader::decode_chunk(Codec::Zstd, &frame, &chunk).or_fail(
+        let kept = reader::kept(form, &frame, &chunk).or_fail(
             ExitCode::Signature,
             format_args!("a chunk of {what} is refused, nothing was changed"),
         )?;
-        verified.push((chunk, frame));
+        verified.push(match kept {
+            Kept::AsItCame => (chunk, Codec::Zstd, frame),
+            Kept::Instead(codec, bytes) => (chunk, codec, bytes.into()),
+        });
     }
     Ok(verified)
 }

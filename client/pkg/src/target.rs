@@ -3,6 +3,7 @@
 use plyos_report::{ExitCode, Failure, Progress};
 use plyos_storefile::RecordType;
 use plyos_storefile::{CreateOptions, Store, StoreError, Writer};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -58,7 +59,10 @@ impl Target {
                 Failure::new(ExitCode::Store, format!("making the folder {}: {error}", parent.display()))
             })?;
         }
-        let options = CreateOptions { size: size.unwrap_or(USUAL_SIZE), boots: false };
+        // A device is used whole.
+        let is_device = std::fs::metadata(&self.path).is_ok_and(|about| about.file_type().is_block_device());
+        let usual = if is_device { 0 } else { USUAL_SIZE };
+        let options = CreateOptions { size: size.unwrap_or(usual), boots: false };
         Store::create(&self.path, &options).map(|_| ()).map_err(|error| self.fail(&error))
     }
 

@@ -1,11 +1,10 @@
-//! Looking into the active namespace: `ls`, `cat`, `files`, `which`.
+//! Looking into the active namespace: `ls`, `cat`.
 
 use crate::content::View;
 use crate::target::Target;
 use plyos_layer_build::export::ContentSource;
 use plyos_layer_format::entry::{Entry, EntryKind};
 use plyos_namespace::namespace::Found;
-use plyos_plan::resolve::split_name;
 use plyos_report::{ExitCode, Failure, OrFail, print_json};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
@@ -16,16 +15,18 @@ use std::path::Path;
 const PIECE: u64 = 256 << 10;
 
 /// The path of an argument as the namespace spells it. Names may be any bytes, so arguments are not texts.
-fn path_of(path: &Path) -> Vec<u8> {
+pub fn path_of(path: &Path) -> Vec<u8> {
     let parts = path.as_os_str().as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(&b'/')
 }
 
-fn shown(path: &[u8]) -> String {
+/// A path for people and for JSON.
+pub fn shown(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
 
-fn missing(path: &Path) -> Failure {
+/// The failure of a path that does not exist.
+pub fn missing(path: &Path) -> Failure {
     Failure::new(
         ExitCode::NotFound,
         format!("there is no {} in the active namespace; `pkg ls` lists what is there", path.display()),
@@ -166,77 +167,4 @@ fn row_json(view: &View, found: &Found) -> Value {
         "gid": entry.gid, "size": size_of(view, found), "mtime": entry.mtime, "target": target,
         "layer": layer_name(view, found),
     })
-}
-
-/// `pkg files`: every path that a layer brings but directories, as the namespace spells it.
-pub fn files(target: &Target, name: &str) -> Result<(), Failure> {
-    let view = View::open(target)?;
-    let (kind, bare) = split_name(name);
-    let named: Vec<_> = view
-        .namespace
-        .layers()
-        .iter()
-        .filter(|layer| layer.info.name == bare && kind.is_none_or(|kind| kind == layer.info.kind))
-        .collect();
-    let layer = match named.as_slice() {
-        [] => {
-            return Err(Failure::new(
-                ExitCode::NotFound,
-                format!("'{name}' is not installed; `pkg list` shows what is"),
-            ));
-        }
-        [layer] => layer,
-        several => {
-            let choices: Vec<_> = several.iter().map(|l| format!("{}/{bare}", l.info.kind)).collect();
-            return Err(Failure::new(
-                ExitCode::Usage,
-                format!("'{name}' is several layers; say which: {}", choices.join(", ")),
-            ));
-        }
-    };
-    let prefix = layer.info.mount.path.trim_end_matches('/').as_bytes().to_vec();
-    let mut rows = Vec::new();
-    let mut out = std::io::stdout().lock();
-    for entry in layer.index.entries() {
-        let entry = entry.or_fail(ExitCode::Store, format_args!("listing {name}"))?;
-        if entry.is_directory() {
-            continue;
-        }
-        let path = [prefix.as_slice(), b"/", &entry.path].concat();
-        if target.progress.json() {
-            rows.push(json!(shown(&path)));
-        } else if out.write_all(&path).and_then(|()| out.write_all(b"\n")).is_err() {
-            break;
-        }
-    }
-    if target.progress.json() {
-        print_json(&Value::Array(rows));
-    }
-    Ok(())
-}
-
-/// `pkg which`
-pub fn which(target: &Target, path: &Path) -> Result<(), Failure> {
-    let view = View::open(target)?;
-    let found = view
-        .namespace
-        .lookup(&path_of(path))
-        .or_fail(ExitCode::Store, format_args!("looking up {}", path.display()))?
-        .ok_or_else(|| missing(path))?;
-    let layer = found.source.and_then(|source| view.namespace.layers().get(source.layer));
-    let descriptor = layer.map(|layer| layer.index.descriptor());
-    if target.progress.json() {
-        print_json(&json!({
-            "path": format!("/{}", shown(&found.entry.path)),
-            "kind": descriptor.map(|d| d.kind().as_str()),
-            "name": descriptor.map(|d| d.name()),
-            "version": descriptor.map(|d| d.version()),
-        }));
-        return Ok(());
-    }
-    match descriptor {
-        Some(d) => println!("{}/{} {}", d.kind(), d.name(), d.version()),
-        None => println!("no layer: a directory that leads to a mount"),
-    }
-    Ok(())
 }

@@ -1,8 +1,16 @@
 //! Which layers cannot stand side by side: they have one path, and no rule says whose is seen.
 //!
-//! The sorted entries of all layers are merged once. Refused are a directory against anything else, and two files (or
-//! links, devices, pipes) of two layers of which neither replaces the other by name. Not refused: directories, files that are
-//! equal in content and metadata, and any file against the base's, whose is seen unless it is replaced.
+//! The sorted entries of all layers are merged once, and of what only one layer has nothing is read. Refused are a directory
+//! against anything else (one conflict, whatever is below), and two files (or links, devices, pipes) of two layers of which
+//! neither replaces the other by name. Not refused: any file against the base's, whose is seen unless it is replaced;
+//! directories, whose differing modes and owners are told ([`Differing`]); and what is equal: of one type, with one mode,
+//! owner, group and set of extended attributes, and with one content, link target or device number. Times do not count.
+//!
+//! Equal content is equal chunk slices. A file of [`LARGE_FILE`] bytes or more is cut on its own, so the same content has the
+//! same chunks and other chunks are other content. A smaller one shares chunks with its neighbours: where its chunks differ, the
+//! files differ if both times are made of the content and are not equal; else only the bytes can tell, and the comparer is asked.
+//!
+//! [`LARGE_FILE`]: plyos_layer_format::chunks::LARGE_FILE
 
 use alloc::{string::String, vec::Vec};
 use core::fmt;
@@ -17,7 +25,7 @@ use crate::{
 };
 
 /// How many conflicts are listed by name; the rest is counted. More would not help anybody to decide what to remove.
-pub const MAX_LISTED: usize = 100;
+pub const MAX_LISTED: usize = 20;
 
 /// Why two layers cannot both have a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +74,40 @@ pub struct Conflicts {
     pub listed: Vec<Conflict>,
     /// How many there are in all.
     pub total: u64,
+    /// Directories that layers describe differently, the first [`MAX_LISTED`] in path order. They merge all the same.
+    pub differing: Vec<Differing>,
+    /// How many there are in all.
+    pub differing_total: u64,
+}
+
+/// A directory that layers do not describe alike: mode, owner or extended attributes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Differing {
+    /// The path in the namespace, relative.
+    pub path: Vec<u8>,
+    /// Name of the layer whose description is seen.
+    pub seen: String,
+    /// Name of the first layer that says something else.
+    pub other: String,
+    /// Mode, owner and group of both; equal when only extended attributes differ.
+    pub said: [(u16, u32, u32); 2],
+}
+
+impl fmt::Display for Differing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [(mode, uid, gid), (other_mode, other_uid, other_gid)] = self.said;
+        write!(
+            f,
+            "/{}: seen as {} has it ({mode:04o} {uid}:{gid}), not as {} ({other_mode:04o} {other_uid}:{other_gid})",
+            String::from_utf8_lossy(&self.path),
+            self.seen,
+            self.other
+        )
+    }
 }
 
 impl Conflicts {
-    /// Whether the layers can stand side by side.
+    /// Whether the layers can stand side by side. Directories that differ are no conflict.
     pub const fn is_empty(&self) -> bool {
         self.total == 0
     }
@@ -118,7 +156,11 @@ pub(crate) fn find_in<'a, S: EntrySource>(
     let mut found = Conflicts::default();
     while let Some(group) = merge.next_group() {
         let group = group?;
-        merge.skip_lone_directory(&group)?;
+        if group.claims.len() == 1 {
+            merge.skip_below()?;
+            continue;
+        }
+        judge.note_differing(&group, &mut found);
         if let Some(conflict) = judge.conflict(&group).map_err(MergeError::Read)? {
             found.total += 1;
             if found.listed.len() < MAX_LISTED {
@@ -157,19 +199,59 @@ where
         if is_directory {
             return Ok(None);
         }
-        for (at, (a, a_claim)) in claims.iter().enumerate() {
-            for (b, b_claim) in claims.iter().skip(at + 1) {
-                let decided = precedence::beats(a, b) || precedence::beats(b, a);
-                if !decided && !self.is_same(a_claim, b_claim)? {
+        // Files known to be the same have the same number, so that a hundred equal ones cost a hundred comparisons and
+        // not five thousand.
+        let mut same_as: Vec<usize> = (0..claims.len()).collect();
+        for (b_at, (b, b_claim)) in claims.iter().enumerate() {
+            for (a_at, (a, a_claim)) in claims.iter().enumerate().take(b_at) {
+                let (Some(&a_class), Some(&b_class)) = (same_as.get(a_at), same_as.get(b_at)) else {
+                    continue;
+                };
+                if a_class == b_class || precedence::beats(a, b) || precedence::beats(b, a) {
+                    continue;
+                }
+                if !self.is_same(a_claim, b_claim)? {
                     let why = if a.replaces(b) { Why::Circle } else { Why::TwoFiles };
                     return Ok(named(a, b, path, why));
                 }
+                same_as.iter_mut().filter(|class| **class == b_class).for_each(|class| *class = a_class);
             }
         }
         let seen = precedence::seen(claims.iter().map(|(info, _)| (*info, Has::Other)));
         let Some((seen, _)) = claims.get(seen) else { return Ok(None) };
-        let above = claims.iter().find(|(info, _)| precedence::beats(info, seen));
-        Ok(above.and_then(|(above, _)| named(seen, above, path, Why::Circle)))
+        let Some((above, _)) = claims.iter().find(|(info, _)| precedence::beats(info, seen)) else {
+            return Ok(None);
+        };
+        // Each pair is decided and still nobody is first: no matter, when the files are all the same.
+        for ((_, claim), class) in rest.iter().zip(same_as.iter().skip(1)) {
+            if same_as.first() != Some(class) && !self.is_same(first.1, claim)? {
+                return Ok(named(seen, above, path, Why::Circle));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes a directory that layers describe differently.
+    fn note_differing(&self, group: &Group, found: &mut Conflicts) {
+        let described = group.claims.iter().filter(|claim| claim.ordinal.is_some());
+        let described = described.filter_map(|claim| Some((*self.infos.get(claim.layer)?, &claim.entry)));
+        if group.claims.iter().any(|claim| !claim.entry.is_directory()) {
+            return;
+        }
+        let at = precedence::seen(described.clone().map(|(info, _)| (info, Has::Directory)));
+        let Some((seen, seen_entry)) = described.clone().nth(at) else { return };
+        let said = |entry: &Entry| (entry.mode, entry.uid, entry.gid);
+        let differs = |entry: &Entry| said(entry) != said(seen_entry) || entry.xattrs != seen_entry.xattrs;
+        let Some((other, other_entry)) = described.clone().find(|(_, entry)| differs(entry)) else { return };
+        found.differing_total += 1;
+        if found.differing.len() < MAX_LISTED {
+            found.differing.push(Differing {
+                path: seen_entry.path.clone(),
+                seen: seen.name.clone(),
+                other: other.name.clone(),
+                said: [said(seen_entry), said(other_entry)],
+            });
+        }
     }
 
     /// Whether two claims that are no directories are the same file.

@@ -13,6 +13,8 @@ use core::cmp::{Ordering, Reverse};
 use plyos_layer_format::entry::{Entry, EntryKind, compare_paths};
 use plyos_layer_format::stream::EPOCH;
 
+use crate::rules::is_below;
+
 /// Why entries could not be merged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError<E> {
@@ -154,8 +156,18 @@ impl<I: EntrySource> LayerStream<I> {
         Some(entry.map(|(ordinal, entry)| Claim::to_entry(self.layer, &self.prefix, ordinal, entry)))
     }
 
-    fn skip_below(&mut self, descendants: u64) -> Result<(), I::Error> {
-        self.entries.as_mut().map_or(Ok(()), |entries| entries.skip_below(descendants))
+    /// Passes over what is below directory `path`, which was handed out last: of an entry with so many descendants, or
+    /// one that only leads to the mount point.
+    fn skip_below(&mut self, path: &[u8], descendants: Option<u64>) -> Result<(), I::Error> {
+        while self.implied.front().is_some_and(|implied| is_below(implied, path)) {
+            self.implied.pop_front();
+        }
+        match (descendants, &mut self.entries) {
+            (Some(descendants), Some(entries)) => entries.skip_below(descendants)?,
+            (None, Some(_)) if is_below(&self.prefix, path) => self.entries = None,
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -190,7 +202,6 @@ impl Eq for Head {}
 #[derive(Debug)]
 pub(crate) struct Group {
     pub claims: Vec<Claim>,
-    streams: Vec<usize>,
 }
 
 /// The merge: groups of claims, one for each path, in path order.
@@ -200,13 +211,15 @@ pub(crate) struct Merge<I> {
     /// Streams whose claim was handed out and that have to be moved on.
     due: Vec<usize>,
     last: Option<Vec<u8>>,
+    /// The streams that handed out a directory last, with how much is below it.
+    directories: Vec<(usize, Option<u64>)>,
 }
 
 impl<I: EntrySource> Merge<I> {
     /// A merge of streams, of which each has its own layer number.
     pub fn new(streams: Vec<LayerStream<I>>) -> Self {
         let due = (0..streams.len()).collect();
-        Self { streams, heads: BinaryHeap::new(), due, last: None }
+        Self { streams, heads: BinaryHeap::new(), due, last: None, directories: Vec::new() }
     }
 
     /// The next path's claims; after an error, the merge is at its end.
@@ -219,20 +232,20 @@ impl<I: EntrySource> Merge<I> {
         group
     }
 
-    /// Passes over everything below the directory that `group` is about, when only one layer has it. Sound as long as the
-    /// layer's index was checked, so that its count of descendants is right.
-    pub fn skip_lone_directory(&mut self, group: &Group) -> Result<(), MergeError<I::Error>> {
-        if let ([claim], [stream]) = (group.claims.as_slice(), group.streams.as_slice())
-            && let EntryKind::Directory { descendants } = claim.entry.kind
-            && let Some(stream) = self.streams.get_mut(*stream)
-        {
-            stream.skip_below(descendants).map_err(MergeError::Read)?;
+    /// Passes over everything that is below the path handed out last, in whichever layers. Sound as long as their
+    /// indexes were checked, so that their counts of descendants are right.
+    pub fn skip_below(&mut self) -> Result<(), MergeError<I::Error>> {
+        let Some(path) = &self.last else { return Ok(()) };
+        for (stream, descendants) in self.directories.drain(..) {
+            if let Some(stream) = self.streams.get_mut(stream) {
+                stream.skip_below(path, descendants).map_err(MergeError::Read)?;
+            }
         }
         Ok(())
     }
 
     fn advance(&mut self) -> Result<Option<Group>, MergeError<I::Error>> {
-        for stream in core::mem::take(&mut self.due) {
+        while let Some(stream) = self.due.pop() {
             if let Some(claim) = self.streams.get_mut(stream).and_then(LayerStream::next_claim) {
                 self.heads.push(Reverse(Head { claim: claim.map_err(MergeError::Read)?, stream }));
             }
@@ -243,17 +256,28 @@ impl<I: EntrySource> Merge<I> {
         if self.last.as_ref().is_some_and(|last| compare_paths(last, path).is_ge()) {
             return Err(MergeError::Unsorted(first.claim.layer));
         }
-        self.last = Some(path.clone());
-        self.due.push(first.stream);
+        let last = self.last.get_or_insert_default();
+        last.clear();
+        last.extend_from_slice(path);
+        self.directories.clear();
+        self.note(&first);
         let mut claims = alloc::vec![first.claim];
         while let Some(Reverse(next)) = self.heads.peek()
             && self.last.as_ref() == Some(&next.claim.entry.path)
         {
             let Some(Reverse(next)) = self.heads.pop() else { break };
-            self.due.push(next.stream);
+            self.note(&next);
             claims.push(next.claim);
         }
-        Ok(Some(Group { claims, streams: self.due.clone() }))
+        Ok(Some(Group { claims }))
+    }
+
+    /// Remembers what has to be done with the stream of a claim that is handed out.
+    fn note(&mut self, head: &Head) {
+        self.due.push(head.stream);
+        if let EntryKind::Directory { descendants } = head.claim.entry.kind {
+            self.directories.push((head.stream, head.claim.ordinal.map(|_| descendants)));
+        }
     }
 }
 

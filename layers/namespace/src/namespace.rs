@@ -24,7 +24,7 @@ mod directory;
 mod resolve;
 mod walk;
 
-pub use content::{Slice, Slices};
+pub use content::{Sameness, Slice, Slices};
 pub use directory::ReadDir;
 pub use resolve::MAX_LINKS;
 pub use walk::Walk;
@@ -78,8 +78,13 @@ impl<S: PageSource> NamespaceLayer<S> {
         Self { info: LayerInfo::of(index.descriptor()), index }
     }
 
+    /// The error of a namespace for one of this layer's index.
+    pub(crate) fn failed(&self, source: IndexError) -> NamespaceError {
+        NamespaceError::Index { layer: self.info.name.clone(), source }
+    }
+
     fn error(&self) -> impl Fn(IndexError) -> NamespaceError + '_ {
-        |source| NamespaceError::Index { layer: self.info.name.clone(), source }
+        |source| self.failed(source)
     }
 }
 

@@ -1,27 +1,45 @@
-//! Which paths a layer may hold, by its mount type.
+//! What a layer may hold, by its mount type: which paths, and what gives powers.
 //!
 //! A package shares `/` with the base and other packages, so it is kept to `usr` and `etc/pkg/defaults`; a model or site has
-//! its own directory and is free below it. The rule is checked when a layer is made and again before it is mounted.
+//! its own directory and is free below it. Device nodes come from a base alone, and files that run with other rights than those of who
+//! starts them from a base or a package: content must not become a power because it was installed. The rule is checked
+//! when a layer is made and again before it is mounted.
 
 use alloc::{string::String, vec::Vec};
 
 use plyos_ids::MountType;
-use plyos_layer_format::entry::Entry;
+use plyos_layer_format::entry::{Entry, EntryKind};
 
-/// A path that a layer of this mount type may not hold.
+/// Bits of a mode by which a file runs as its owner or group.
+const SET_ID: u16 = 0o6000;
+
+/// What is wrong with an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breach {
+    /// It stands where the mount type allows nothing.
+    Place,
+    /// A file that runs with rights of its own: set-user-id, set-group-id, or capabilities.
+    Rights,
+    /// A device node.
+    Device,
+}
+
+/// An entry that a layer of this mount type may not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot accept {:?}: {}; move or leave out the file", String::from_utf8_lossy(path), reason(*mount_type))]
+#[error("cannot accept {:?}: {}; {}", String::from_utf8_lossy(path), reason(*breach, *mount_type), remedy(*breach))]
 pub struct RuleViolation {
-    /// The first such path, as in the index.
+    /// The path of the first such entry, as in the index.
     pub path: Vec<u8>,
     /// The layer's mount type.
     pub mount_type: MountType,
+    /// What is wrong with it.
+    pub breach: Breach,
 }
 
-/// Why [`check_paths`] did not accept a layer.
+/// Why [`check_entries`] did not accept a layer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckError<E> {
-    /// A path is outside of what the layer may hold.
+    /// An entry is none that the layer may hold.
     #[error(transparent)]
     Rule(RuleViolation),
     /// Its index could not be read.
@@ -40,7 +58,22 @@ const fn homes(mount_type: MountType) -> Option<&'static [&'static [u8]]> {
     }
 }
 
-const fn reason(mount_type: MountType) -> &'static str {
+const fn reason(breach: Breach, mount_type: MountType) -> &'static str {
+    match breach {
+        Breach::Rights => "only a base or a package may hold set-id files and files with capabilities",
+        Breach::Device => "only a base may hold device nodes",
+        Breach::Place => reason_of_place(mount_type),
+    }
+}
+
+const fn remedy(breach: Breach) -> &'static str {
+    match breach {
+        Breach::Place | Breach::Device => "move or leave out the file",
+        Breach::Rights => "take the bits or the capabilities away",
+    }
+}
+
+const fn reason_of_place(mount_type: MountType) -> &'static str {
     match mount_type {
         MountType::Overlay => "a package may hold files only below usr and etc/pkg/defaults",
         MountType::Config => "configuration may hold files only below etc",
@@ -56,18 +89,42 @@ pub fn allowed(mount_type: MountType, path: &[u8], directory: bool) -> bool {
     homes.iter().any(|home| is_below(path, home) || (directory && (path == *home || is_below(home, path))))
 }
 
+/// What is wrong with `entry` in a layer of `mount_type`, if anything is.
+pub fn breach(mount_type: MountType, entry: &Entry) -> Option<Breach> {
+    let misplaced = !allowed(mount_type, &entry.path, entry.is_directory());
+    if misplaced { Some(Breach::Place) } else { power(mount_type, entry) }
+}
+
+/// Which power `entry` would give that a layer of `mount_type` may not, wherever it stands.
+pub fn power(mount_type: MountType, entry: &Entry) -> Option<Breach> {
+    let is_device = matches!(entry.kind, EntryKind::CharDevice { .. } | EntryKind::BlockDevice { .. });
+    // On a directory the bits are about the group of new files.
+    let has_rights = !entry.is_directory()
+        && (entry.mode & SET_ID != 0
+            || entry.xattrs.iter().any(|xattr| xattr.name == b"security.capability"));
+    let (may_hold_devices, may_hold_rights) = match mount_type {
+        MountType::Root | MountType::None => (true, true),
+        MountType::Overlay => (false, true),
+        MountType::Subtree | MountType::Config | MountType::State => (false, false),
+    };
+    if is_device && !may_hold_devices {
+        Some(Breach::Device)
+    } else if has_rights && !may_hold_rights {
+        Some(Breach::Rights)
+    } else {
+        None
+    }
+}
+
 /// Checks every entry of a layer.
-pub fn check_paths<E>(
+pub fn check_entries<E>(
     mount_type: MountType,
     entries: impl IntoIterator<Item = Result<Entry, E>>,
 ) -> Result<(), CheckError<E>> {
-    if homes(mount_type).is_none() {
-        return Ok(());
-    }
     for entry in entries {
         let entry = entry.map_err(CheckError::Read)?;
-        if !allowed(mount_type, &entry.path, entry.is_directory()) {
-            return Err(CheckError::Rule(RuleViolation { path: entry.path, mount_type }));
+        if let Some(breach) = breach(mount_type, &entry) {
+            return Err(CheckError::Rule(RuleViolation { path: entry.path, mount_type, breach }));
         }
     }
     Ok(())
@@ -87,9 +144,10 @@ mod tests {
     use crate::samples::{directory, file};
     use alloc::string::ToString;
     use core::convert::Infallible;
+    use plyos_layer_format::entry::Xattr;
 
     fn check(mount_type: MountType, entries: Vec<Entry>) -> Result<(), CheckError<Infallible>> {
-        check_paths(mount_type, entries.into_iter().map(Ok))
+        check_entries(mount_type, entries.into_iter().map(Ok))
     }
 
     #[test]
@@ -126,6 +184,48 @@ mod tests {
     }
 
     #[test]
+    fn set_id_files_and_capabilities_outside_of_base_and_package() {
+        let capability = Xattr { name: b"security.capability".to_vec(), value: alloc::vec![1] };
+        let plain = || file("usr/x", 1);
+        for (what, entry) in [
+            ("setuid", Entry { mode: 0o4755, ..plain() }),
+            ("setgid", Entry { mode: 0o2755, ..plain() }),
+            ("capability", Entry { xattrs: alloc::vec![capability], ..plain() }),
+        ] {
+            let types = (0..6).filter_map(MountType::from_number);
+            let found: Vec<_> = types.map(|mount_type| (mount_type, breach(mount_type, &entry))).collect();
+            assert_eq!(found.len(), 6);
+            for (mount_type, found) in found {
+                let expected = match mount_type {
+                    MountType::None | MountType::Root | MountType::Overlay => None,
+                    MountType::Subtree => Some(Breach::Rights),
+                    MountType::Config | MountType::State => Some(Breach::Place),
+                };
+                assert_eq!(found, expected, "{what} {mount_type:?}");
+            }
+        }
+        let below_etc = Entry { mode: 0o4755, ..file("etc/x", 1) };
+        assert_eq!(breach(MountType::Config, &below_etc), Some(Breach::Rights));
+        let shared = Entry { mode: 0o2775, ..directory("usr") };
+        assert_eq!(breach(MountType::Subtree, &shared), None, "a directory that hands on its group");
+    }
+
+    #[test]
+    fn device_nodes_outside_of_a_base() {
+        for kind in
+            [EntryKind::CharDevice { major: 1, minor: 3 }, EntryKind::BlockDevice { major: 8, minor: 0 }]
+        {
+            let node = Entry { kind, ..file("usr/node", 0) };
+            assert_eq!(breach(MountType::Root, &node), None);
+            for mount_type in [MountType::Overlay, MountType::Subtree] {
+                assert_eq!(breach(mount_type, &node), Some(Breach::Device));
+            }
+        }
+        let fifo = Entry { kind: EntryKind::Fifo, ..file("usr/pipe", 0) };
+        assert_eq!(breach(MountType::Subtree, &fifo), None);
+    }
+
+    #[test]
     fn config_and_state() {
         assert!(allowed(MountType::Config, b"etc/hosts", false) && allowed(MountType::Config, b"etc", true));
         assert!(
@@ -146,7 +246,7 @@ mod tests {
         let Err(CheckError::Rule(violation)) = check(MountType::Overlay, entries.clone()) else {
             panic!("accepted")
         };
-        assert_eq!(violation.path, b"etc/passwd");
+        assert_eq!((violation.path.as_slice(), violation.breach), (&b"etc/passwd"[..], Breach::Place));
         for free in [MountType::Root, MountType::Subtree, MountType::None] {
             assert_eq!(check(free, entries.clone()), Ok(()));
         }

@@ -1,20 +1,18 @@
 //! The content of files as slices of chunks, and what follows from it: which files are known to be equal.
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
+use plyos_ids::ChunkId;
 use plyos_layer_format::{
     chunks::LARGE_FILE,
     entry::{Entry, EntryKind},
-    index::{Chunk, Chunks, IndexError},
+    index::{Chunk, Chunks, IndexError, MtimeRule},
     pages::PageSource,
 };
 
-use super::{Namespace, NamespaceError, NamespaceLayer, directory::Descent};
-use crate::{
-    conflicts::{self, Conflicts, FileClaim, MergeError},
-    layer::LayerInfo,
-    merge::EntrySource,
-};
+use super::{Namespace, NamespaceError, NamespaceLayer, walk::Whole};
+use crate::conflicts::{self, Conflicts, FileClaim, MergeError};
 
 /// A piece of a file's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,77 +49,157 @@ impl<S: PageSource> Namespace<S> {
         entry: &Entry,
         range: Range<u64>,
     ) -> Result<Slices<'_, S>, NamespaceError> {
-        let layer = self.layer(layer)?;
-        let first_path = layer.first_path(entry)?;
-        let EntryKind::File { size, data_offset, .. } = first_path.as_ref().unwrap_or(entry).kind else {
-            return Ok(Slices { layer, chunks: None, start: 0, end: 0 });
-        };
-        let start = data_offset.saturating_add(range.start.min(size));
-        let end = data_offset.saturating_add(range.end.min(size));
-        let chunks =
-            if start < end { Some(layer.index.chunks_from(start).map_err(layer.error())?) } else { None };
-        Ok(Slices { layer, chunks, start, end })
+        self.layer(layer)?.slices_in(entry, range)
     }
 
     /// Finds the layers that cannot stand side by side. Only directories that several layers have are read, so the cost does not
     /// grow with what a model or a site holds; every index must have passed the full check when it came in.
     ///
-    /// Files whose chunks tell that they are equal are no conflict. `same` is asked about the others that are alike in
-    /// metadata and smaller than [`LARGE_FILE`], whose chunks hold their neighbours, too; who does not know says no.
+    /// `same` is asked about files that are alike in metadata when the index pages leave open whether their contents are
+    /// ([`Sameness::Unknown`]); who does not know says no.
     pub fn conflicts<E: From<NamespaceError>>(
         &self,
         mut same: impl FnMut(FileClaim<'_>, FileClaim<'_>) -> Result<bool, E>,
     ) -> Result<Conflicts, E> {
-        let layers = self.layers.iter().map(|layer| {
-            let source =
-                Renamed { layer, descent: Descent::new(&layer.index), error: core::marker::PhantomData };
-            (&layer.info, source)
-        });
-        let layers = layers.collect::<alloc::vec::Vec<(&LayerInfo, Renamed<'_, S, E>)>>();
-        let found = conflicts::find_in(layers, |a, b| match self.compare(a, b)? {
-            Content::Same => Ok(true),
-            Content::Different => Ok(false),
-            Content::Unknown => same(a, b),
+        let layers = self.layers.iter().map(|layer| (&layer.info, Whole::<S, E>::new(layer)));
+        let mut chunks = LastChunks(alloc::vec![None; self.layers.len()]);
+        let found = conflicts::find_in(layers, |a, b| {
+            if chunks.are_same(self, a, b)? {
+                return Ok(true);
+            }
+            match self.layer(a.layer)?.compare(a.entry, self.layer(b.layer)?, b.entry)? {
+                Sameness::Same => Ok(true),
+                Sameness::Different => Ok(false),
+                Sameness::Unknown => same(a, b),
+            }
         });
         found.map_err(|error| match error {
             MergeError::Read(error) => error,
             MergeError::Unsorted(layer) => NamespaceError::Unsorted { layer: self.name_of(layer) }.into(),
         })
     }
+}
 
-    /// Compares two files that are alike in mode and owner.
-    fn compare(&self, a: FileClaim<'_>, b: FileClaim<'_>) -> Result<Content, NamespaceError> {
-        let (a_first, b_first) =
-            (self.layer(a.layer)?.first_path(a.entry)?, self.layer(b.layer)?.first_path(b.entry)?);
-        let (a_file, b_file) = (a_first.as_ref().unwrap_or(a.entry), b_first.as_ref().unwrap_or(b.entry));
-        if a_file.size() != b_file.size() || a_file.xattrs != b_file.xattrs {
-            return Ok(Content::Different);
+/// The chunk of each layer that was looked at last, with the stream offset at which it starts. Files of a merge come in the order
+/// in which their contents lie in the stream, and hundreds share a chunk: so its page is read once and not once for each.
+struct LastChunks(Vec<Option<(u64, Chunk)>>);
+
+impl LastChunks {
+    /// Whether two files are the same slice of the same chunk, with one set of attributes. Of others nothing is said.
+    fn are_same<S: PageSource>(
+        &mut self,
+        namespace: &Namespace<S>,
+        a: FileClaim<'_>,
+        b: FileClaim<'_>,
+    ) -> Result<bool, NamespaceError> {
+        if a.entry.size() != b.entry.size()
+            || a.entry.size() >= LARGE_FILE
+            || a.entry.xattrs != b.entry.xattrs
+        {
+            return Ok(false);
         }
-        let (mut a_slices, mut b_slices) = (self.slices(a.layer, a_file)?, self.slices(b.layer, b_file)?);
-        loop {
-            let (a_slice, b_slice) = (a_slices.next().transpose()?, b_slices.next().transpose()?);
-            let key = |slice: &Slice| (slice.chunk.id, slice.range.clone());
-            match (a_slice, b_slice) {
-                (None, None) => return Ok(Content::Same),
-                (Some(a), Some(b)) if key(&a) == key(&b) => {}
-                // Large files are cut on their own, so equal ones have equal chunks.
-                _ if a_file.size() >= LARGE_FILE => return Ok(Content::Different),
-                _ => return Ok(Content::Unknown),
+        let a_slice = self.lone_slice(namespace.layer(a.layer)?, a)?;
+        Ok(a_slice.is_some() && a_slice == self.lone_slice(namespace.layer(b.layer)?, b)?)
+    }
+
+    /// The slice that is the whole of a file.
+    fn lone_slice<S: PageSource>(
+        &mut self,
+        layer: &NamespaceLayer<S>,
+        claim: FileClaim<'_>,
+    ) -> Result<Option<(ChunkId, Range<u64>)>, NamespaceError> {
+        let EntryKind::File { size: 1.., data_offset: start, .. } = claim.entry.kind else { return Ok(None) };
+        let Some(last) = self.0.get_mut(claim.layer) else { return Ok(None) };
+        let holds = |(first, chunk): &(u64, Chunk)| {
+            start.checked_sub(*first).is_some_and(|offset| offset < u64::from(chunk.length))
+        };
+        let (first, chunk) = match last.filter(holds) {
+            Some(known) => known,
+            None => {
+                let (_, first, chunk) = layer.index.chunk_at(start).map_err(layer.error())?;
+                *last.insert((first, chunk))
             }
-        }
+        };
+        let range =
+            start.saturating_sub(first)..start.saturating_sub(first).saturating_add(claim.entry.size());
+        Ok((range.end <= u64::from(chunk.length)).then_some((chunk.id, range)))
     }
 }
 
-enum Content {
+/// What index pages tell of two files' contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sameness {
+    /// They are made of the same slices of the same chunks.
     Same,
+    /// They cannot be the same.
     Different,
-    /// The chunks differ, but they hold more than the file.
+    /// Their chunks differ, but hold their neighbours, too: only the bytes can tell.
     Unknown,
 }
 
 impl<S: PageSource> NamespaceLayer<S> {
+    /// Compares two regular files, or other names of some: their sizes, extended attributes and contents. Modes and owners
+    /// are not looked at.
+    pub fn compare(
+        &self,
+        entry: &Entry,
+        other: &Self,
+        other_entry: &Entry,
+    ) -> Result<Sameness, NamespaceError> {
+        let (a_first, b_first) = (self.first_path(entry)?, other.first_path(other_entry)?);
+        let (a, b) = (a_first.as_ref().unwrap_or(entry), b_first.as_ref().unwrap_or(other_entry));
+        if a.size() != b.size() || a.xattrs != b.xattrs {
+            return Ok(Sameness::Different);
+        }
+        self.compare_content(a, other, b)
+    }
+
+    /// Compares the contents of two regular files, or other names of some, and nothing else.
+    pub fn compare_content(&self, a: &Entry, other: &Self, b: &Entry) -> Result<Sameness, NamespaceError> {
+        let (a_first, b_first) = (self.first_path(a)?, other.first_path(b)?);
+        let (a, b) = (a_first.as_ref().unwrap_or(a), b_first.as_ref().unwrap_or(b));
+        if a.size() != b.size() {
+            return Ok(Sameness::Different);
+        }
+        let (mut a_slices, mut b_slices) =
+            (self.slices_in(a, 0..u64::MAX)?, other.slices_in(b, 0..u64::MAX)?);
+        loop {
+            let (a_slice, b_slice) = (a_slices.next().transpose()?, b_slices.next().transpose()?);
+            let key = |slice: &Slice| (slice.chunk.id, slice.range.clone());
+            match (a_slice, b_slice) {
+                (None, None) => return Ok(Sameness::Same),
+                (Some(a), Some(b)) if key(&a) == key(&b) => {}
+                // Large files are cut on their own, so equal ones have equal chunks.
+                _ if a.size() >= LARGE_FILE => return Ok(Sameness::Different),
+                // A time that is made of the content says nothing when it is equal, for it has 26 bits.
+                _ if self.has_times_of_content() && other.has_times_of_content() && a.mtime != b.mtime => {
+                    return Ok(Sameness::Different);
+                }
+                _ => return Ok(Sameness::Unknown),
+            }
+        }
+    }
+
+    /// Whether a file's time changes exactly when its bytes do.
+    pub fn has_times_of_content(&self) -> bool {
+        self.index.header().mtime_rule == MtimeRule::Content
+    }
+
+    /// The pieces of a part of a file's content, cut to its end. `entry` is of this layer.
+    fn slices_in(&self, entry: &Entry, range: Range<u64>) -> Result<Slices<'_, S>, NamespaceError> {
+        let first_path = self.first_path(entry)?;
+        let EntryKind::File { size, data_offset, .. } = first_path.as_ref().unwrap_or(entry).kind else {
+            return Ok(Slices { layer: self, chunks: None, start: 0, end: 0 });
+        };
+        let start = data_offset.saturating_add(range.start.min(size));
+        let end = data_offset.saturating_add(range.end.min(size));
+        let chunks =
+            if start < end { Some(self.index.chunks_from(start).map_err(self.error())?) } else { None };
+        Ok(Slices { layer: self, chunks, start, end })
+    }
+
     /// The entry that holds a hard link's content; `None` for what is no hard link.
-    fn first_path(&self, entry: &Entry) -> Result<Option<Entry>, NamespaceError> {
+    pub fn first_path(&self, entry: &Entry) -> Result<Option<Entry>, NamespaceError> {
         match entry.kind {
             EntryKind::HardLink { target } => self.index.entry(target).map(Some).map_err(self.error()),
             _ => Ok(None),
@@ -155,25 +233,5 @@ impl<S: PageSource> Iterator for Slices<'_, S> {
             self.chunks = None;
         }
         step.transpose()
-    }
-}
-
-/// A descent whose errors name the layer and are of the caller's type.
-struct Renamed<'a, S, E> {
-    layer: &'a NamespaceLayer<S>,
-    descent: Descent<'a, S>,
-    error: core::marker::PhantomData<E>,
-}
-
-impl<S: PageSource, E: From<NamespaceError>> EntrySource for Renamed<'_, S, E> {
-    type Error = E;
-
-    fn next_entry(&mut self) -> Option<Result<(u64, Entry), E>> {
-        let entry = self.descent.next_entry()?;
-        Some(entry.map_err(|error| self.layer.error()(error).into()))
-    }
-
-    fn skip_below(&mut self, descendants: u64) -> Result<(), E> {
-        self.descent.skip_below(descendants).map_err(|error| self.layer.error()(error).into())
     }
 }

@@ -1,13 +1,9 @@
 //! One directory of a namespace: its children by name and in order.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::vec::Vec;
 use core::iter::FusedIterator;
 
-use plyos_layer_format::{
-    entry::Entry,
-    index::{Children, Index, IndexError},
-    pages::PageSource,
-};
+use plyos_layer_format::{entry::Entry, index::Children, pages::PageSource};
 
 use super::{Found, Member, Namespace, NamespaceError, NamespaceLayer, SKELETON, Source};
 use crate::{
@@ -47,21 +43,53 @@ impl<S: PageSource> Namespace<S> {
             [] => name.to_vec(),
             above => [above, b"/", name].concat(),
         };
+        Ok(self.combine(self.claims_in(directory, &path)?))
+    }
+
+    /// Whether two directories of two namespaces are known to be the same with all that is below, without reading anything: the
+    /// same layers take part with the same entries. Whose layers' ranks are as their descriptors say.
+    pub fn is_same_directory(&self, found: &Found, other: &Self, other_found: &Found) -> bool {
+        let told = |namespace: &Self, member: &Member| {
+            let id = namespace.layers.get(member.layer()).map(|layer| layer.index.id());
+            (id, if let Member::Has(source) = member { Some(source.ordinal) } else { None })
+        };
+        found.entry.is_directory()
+            && other_found.entry.is_directory()
+            && found.members.len() == other_found.members.len()
+            && (found.members.iter().zip(&other_found.members)).all(|(a, b)| told(self, a) == told(other, b))
+    }
+
+    /// The layers that have something at the path of `found` which is not seen: files that another layer replaces, or that
+    /// the base does. None for a directory, into which all merge. In layer order.
+    pub fn hidden_by(&self, found: &Found) -> Result<Vec<Source>, NamespaceError> {
+        let path = found.entry.path.as_slice();
+        if found.entry.is_directory() || path.is_empty() {
+            return Ok(Vec::new());
+        }
+        let above = path.len().saturating_sub(found.entry.name().len() + 1);
+        let Some(above) = self.lookup(path.get(..above).unwrap_or_default())? else { return Ok(Vec::new()) };
+        let claims = self.claims_in(&above, path)?.into_iter();
+        let sources = claims.filter_map(|claim| Some(Source { layer: claim.layer, ordinal: claim.ordinal? }));
+        Ok(sources.filter(|source| Some(*source) != found.source).collect())
+    }
+
+    /// All claims to `path`, a child of `directory`, in layer order.
+    fn claims_in(&self, directory: &Found, path: &[u8]) -> Result<Vec<Claim>, NamespaceError> {
         let mut claims = Vec::new();
         for member in &directory.members {
             let layer = self.layer(member.layer())?;
             match member {
-                Member::Has(source) => claims.extend(layer.claim_at(source.layer, &path)?),
-                Member::LeadsTo(number) if layer.leads_to(&path) => {
-                    claims.push(layer.claim_above(*number, &path)?);
+                Member::Has(source) => claims.extend(layer.claim_at(source.layer, path)?),
+                Member::LeadsTo(number) if layer.leads_to(path) => {
+                    claims.push(layer.claim_above(*number, path)?);
                 }
                 Member::LeadsTo(_) => {}
             }
         }
-        if SKELETON.contains(&path.as_slice()) {
-            claims.push(Claim::to_directory(self.layers.len(), &path));
+        if SKELETON.contains(&path) {
+            claims.push(Claim::to_directory(self.layers.len(), path));
         }
-        Ok(self.combine(claims))
+        Ok(claims)
     }
 
     /// What is in the directory at `path`, sorted by name; `None` when there is no directory.
@@ -72,19 +100,37 @@ impl<S: PageSource> Namespace<S> {
         }
     }
 
-    /// What is in a directory, sorted by name. Memory depends on the number of layers only.
+    /// What is in a directory, sorted by name. Memory depends on the number of layers only; of each layer that takes part
+    /// the pages are read in which its own children of the directory stand.
     pub fn children(&self, directory: &Found) -> Result<ReadDir<'_, S>, NamespaceError> {
+        self.list(directory, None)
+    }
+
+    /// The same from the first one whose name stands after `name`, which need not be there: for a listing that goes on
+    /// after an interruption, with the last name that it handed out as its cookie.
+    pub fn children_after(&self, directory: &Found, name: &[u8]) -> Result<ReadDir<'_, S>, NamespaceError> {
+        self.list(directory, Some(name))
+    }
+
+    fn list(&self, directory: &Found, after: Option<&[u8]>) -> Result<ReadDir<'_, S>, NamespaceError> {
         let path = directory.entry.path.as_slice();
+        let is_ahead = |child: &[u8]| after.is_none_or(|after| name_of(child) > after);
         let mut streams = Vec::new();
         for member in &directory.members {
             let layer = self.layer(member.layer())?;
             streams.push(match *member {
                 Member::Has(source) => {
-                    let listing =
-                        Listing { layer, state: State::Children(layer.index.children(source.ordinal)) };
+                    let children = match after {
+                        None => layer.index.children(source.ordinal),
+                        Some(after) => {
+                            layer.index.children_after(source.ordinal, after).map_err(layer.error())?
+                        }
+                    };
+                    let listing = Listing { layer, state: State::Children(children) };
                     LayerStream::of_entries(source.layer, layer.info.prefix(), listing)
                 }
                 Member::LeadsTo(number) => match layer.step_from(path) {
+                    step if !is_ahead(step) => continue,
                     step if step == layer.info.prefix() => {
                         let listing = Listing { layer, state: State::Root };
                         LayerStream::of_entries(number, layer.info.prefix(), listing)
@@ -94,8 +140,8 @@ impl<S: PageSource> Namespace<S> {
             });
         }
         if path.is_empty() {
-            let skeleton = SKELETON.iter().filter(|path| !path.is_empty()).map(|path| path.to_vec());
-            streams.push(LayerStream::of_directories(self.layers.len(), skeleton));
+            let skeleton = SKELETON.iter().filter(|path| !path.is_empty() && is_ahead(path));
+            streams.push(LayerStream::of_directories(self.layers.len(), skeleton.map(|path| path.to_vec())));
         }
         Ok(ReadDir { namespace: self, merge: Merge::new(streams) })
     }
@@ -142,6 +188,11 @@ impl<S: PageSource> NamespaceLayer<S> {
         let length = prefix.iter().skip(start).position(|byte| *byte == b'/');
         length.and_then(|length| prefix.get(..start + length)).unwrap_or(prefix)
     }
+}
+
+/// Last component of a path.
+fn name_of(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
 /// One layer's entries in a directory.
@@ -196,69 +247,3 @@ impl<S: PageSource> Iterator for ReadDir<'_, S> {
 }
 
 impl<S: PageSource> FusedIterator for ReadDir<'_, S> {}
-
-/// Entries in index order that can pass over a whole directory without reading it.
-pub(super) struct Descent<'a, S> {
-    index: &'a Index<S>,
-    open: VecDeque<Children<'a, S>>,
-    /// Directory that was handed out last and is gone into unless it is skipped.
-    next: Next,
-}
-
-enum Next {
-    Root,
-    Into(u64),
-    On,
-}
-
-impl<'a, S: PageSource> Descent<'a, S> {
-    pub(super) const fn new(index: &'a Index<S>) -> Self {
-        Self { index, open: VecDeque::new(), next: Next::Root }
-    }
-
-    fn step(&mut self) -> Result<Option<(u64, Entry)>, IndexError> {
-        let found = match core::mem::replace(&mut self.next, Next::On) {
-            Next::Root => Some((0, self.index.entry(0)?)),
-            next => {
-                if let Next::Into(ordinal) = next {
-                    self.open.push_back(self.index.children(ordinal));
-                }
-                self.next_child()?
-            }
-        };
-        if let Some((ordinal, entry)) = &found
-            && entry.is_directory()
-        {
-            self.next = Next::Into(*ordinal);
-        }
-        Ok(found)
-    }
-
-    fn next_child(&mut self) -> Result<Option<(u64, Entry)>, IndexError> {
-        while let Some(innermost) = self.open.back_mut() {
-            match innermost.next() {
-                Some(child) => return child.map(Some),
-                None => self.open.pop_back(),
-            };
-        }
-        Ok(None)
-    }
-}
-
-impl<S: PageSource> EntrySource for Descent<'_, S> {
-    type Error = IndexError;
-
-    fn next_entry(&mut self) -> Option<Result<(u64, Entry), IndexError>> {
-        let step = self.step();
-        if step.is_err() {
-            self.open.clear();
-            self.next = Next::On;
-        }
-        step.transpose()
-    }
-
-    fn skip_below(&mut self, _descendants: u64) -> Result<(), IndexError> {
-        self.next = Next::On;
-        Ok(())
-    }
-}

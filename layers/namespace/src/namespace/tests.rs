@@ -3,6 +3,7 @@
 mod answers;
 mod content;
 mod model;
+mod pages;
 
 use alloc::{string::String, vec::Vec};
 

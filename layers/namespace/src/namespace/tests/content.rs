@@ -165,32 +165,3 @@ fn file_whose_content_is_its_own_header() {
     assert_eq!(chunk(0), chunk(1));
     assert_eq!(namespace.conflicts(|_, _| Ok::<_, NamespaceError>(false)).unwrap().total, 1);
 }
-
-/// Counts the pages that are read.
-struct Counted<'a>(&'a Memory, core::cell::Cell<u32>);
-
-impl PageSource for Counted<'_> {
-    type Error = &'static str;
-
-    fn read_page(&self, page: u32, out: &mut plyos_layer_format::pages::Page) -> Result<(), Self::Error> {
-        self.1.set(self.1.get() + 1);
-        self.0.read_page(page, out)
-    }
-}
-
-#[test]
-fn conflicts_do_not_read_what_only_one_layer_has() {
-    let names: Vec<String> = (0..3000).map(|n| alloc::format!("big/{n:04}")).collect();
-    let files: Vec<(&str, Node)> = names.iter().map(|name| (name.as_str(), text(""))).collect();
-    let built = build(Kind::Site, "docs", &[], &files, 4096);
-    let memory = Memory(built.index.clone());
-    let hashes = plyos_layer_format::pages::PageHashes::compute(&built.index);
-    let id = plyos_layer_format::index::layer_id(&built.index);
-    let counted = Counted(&memory, core::cell::Cell::new(0));
-    let namespace = Namespace::new(vec![NamespaceLayer::new(Index::open(id, hashes, &counted).unwrap())]);
-    let before = counted.1.get();
-    assert!(namespace.conflicts(|_, _| Ok::<_, NamespaceError>(false)).unwrap().is_empty());
-    assert!(counted.1.get() - before <= 3, "{} pages", counted.1.get() - before);
-    assert_eq!(namespace.walk().count(), 3000 + 6);
-    assert!(counted.1.get() - before > 10);
-}

@@ -122,6 +122,21 @@ proptest! {
                 .filter(|other| is_below(&other.entry.path, &found.entry.path) && parts(&other.entry.path).len() == depth)
                 .collect();
             prop_assert_eq!(listed.iter().collect::<Vec<_>>(), children);
+            // Each name that was handed out is a cookie; so is any other.
+            for cookie in listed.iter().map(|child| child.entry.name()).chain([&b"a!"[..], b"", b"zz"]) {
+                let rest = namespace.children_after(found, cookie).unwrap();
+                let expected = listed.iter().filter(|child| child.entry.name() > cookie);
+                prop_assert_eq!(rest.map(Result::unwrap).collect::<Vec<_>>(), expected.cloned().collect::<Vec<_>>());
+            }
+            // A walk passes over what it is told to, and nothing else.
+            if found.entry.is_directory() {
+                let mut walk = namespace.walk();
+                let at = walk.position(|other| other.unwrap() == *found);
+                walk.skip_below().unwrap();
+                let expected = walked.iter().skip(at.unwrap() + 1)
+                    .filter(|other| !is_below(&other.entry.path, &found.entry.path));
+                prop_assert_eq!(walk.map(Result::unwrap).collect::<Vec<_>>(), expected.cloned().collect::<Vec<_>>());
+            }
         }
         // What any layer has anywhere but is not seen is not found either.
         for layer in namespace.layers() {
