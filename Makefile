@@ -8,7 +8,7 @@ SOAK ?= 600
 PACKAGES := tests/setup/debian-packages.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench lint golden soak fuzz clean-demo toolchain
+.PHONY: help build demo test bench oracles lint golden soak mutants fuzz clean-demo toolchain
 
 help: ## this list
 	@echo "Plyos: whole systems as layers. Targets:"
@@ -24,13 +24,25 @@ build: toolchain ## the two programs: target/release/plyos and target/release/pk
 demo: build ## the whole story on real input: publish, install, upgrade, roll back, export
 	@tests/demo/demo.sh
 
-test: build ## all tests: unit, golden files, architecture, whole system with GNU tar, zstd and skopeo
-	@$(PACKAGES) git=git zstd=zstd tar=tar skopeo=skopeo getfattr=attr
+# Foreign readers of layers. Debian's python3-zstandard is for the system's python3, which need not be the first on the path.
+READERS = zstd=zstd tar=tar skopeo=skopeo bsdtar=libarchive-tools buildah=buildah umoci=umoci docker-registry=docker-registry \
+  python3=python3 $$(/usr/bin/python3 -c "import zstandard" 2>/dev/null || python3 -c "import zstandard" 2>/dev/null || echo python3-zstandard)
+
+test: build ## all tests: unit, golden files, architecture, whole system with GNU tar, zstd, skopeo, buildah and other readers
+	@$(PACKAGES) $(READERS) git=git getfattr=attr strace=strace $$([ $$(id -u) -ne 0 ] || \
+	  echo qemu-storage-daemon=qemu-system-common fusermount3=fuse3 mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs)
 	$(CARGO) test --workspace --locked --quiet
 
-bench: build ## figures beside tar, zstd and casync -> target/bench/performance.md (ROUNDS=3, PLYOS_CORPUS=DIR)
-	corpus=$$(tests/setup/bench.sh) && PLYOS_CORPUS="$$corpus" ROUNDS=$(ROUNDS) \
+# Sections, for BENCH: push, install, sizes, missing (beside tar, zstd and casync); flip, mount, cleanup, verify, written,
+# fragmentation (beside their bars; `written` needs root for a loop device, `fragmentation` takes a minute for 200 upgrade cycles).
+bench: build ## all figures -> target/bench/performance.md (ROUNDS=3, PLYOS_CORPUS=DIR; BENCH=fragmentation, or flip,mount,cleanup,verify,written,push,install,sizes,missing)
+	corpus=$$(tests/setup/bench.sh) && PLYOS_CORPUS="$$corpus" ROUNDS=$(ROUNDS) BENCH="$(BENCH)" \
 	  $(CARGO) run --release --locked --quiet -p plyos-test-bench
+
+oracles: build ## other people's readers over the whole corpus, entry by entry -> target/oracles.md (PLYOS_CORPUS=DIR; root sees owners)
+	@$(PACKAGES) $(READERS)
+	corpus=$$(tests/setup/bench.sh) && PLYOS_CORPUS="$$corpus" PLYOS_ORACLE_TABLE="$(CURDIR)/target/oracles.md" \
+	  $(CARGO) test --locked --quiet -p plyos-test-system --test oracles -- --ignored --nocapture
 
 lint: toolchain ## format, clippy, no_std of the pure cores, shell scripts
 	$(CARGO) fmt --all --check
@@ -48,6 +60,10 @@ fuzz: toolchain ## coverage-guided fuzzing of every parser, a minute each (SECON
 
 soak: toolchain ## power cuts for as long as you give it (SOAK=600 seconds; PLYOS_CRASH_SEED repeats a run)
 	PLYOS_SOAK_SECONDS=$(SOAK) $(CARGO) test --locked --quiet -p plyos-storefile --test power_cut a_cut_anywhere
+
+mutants: toolchain ## shows that the power-cut test sees mistakes: tests/mutants/*.patch, each made in a copy of the sources
+	@$(PACKAGES) patch=patch
+	@tests/mutants/run.sh
 
 clean-demo: ## forgets the demo's downloaded input (.cache/demo)
 	rm -rf .cache/demo

@@ -1,6 +1,7 @@
 //! Layers: index, descriptor, frame table, footer, blob, manifest, generation.
 
-use plyos_layer_build::reader::Blob;
+use plyos_layer_build::reader::{Blob, agree};
+use plyos_layer_format::agreement::expectations;
 use plyos_layer_format::descriptor::Descriptor;
 use plyos_layer_format::footer::Footer;
 use plyos_layer_format::frames::FrameTable;
@@ -91,6 +92,26 @@ pub fn blob(data: &[u8]) {
         if let Ok(bytes) = frames.chunk(ordinal as u64, &chunk) {
             assert_eq!(bytes.len(), chunk.length as usize);
         }
+    }
+}
+
+/// What a stream must hold follows from any index that opens: it is told or refused, and comes to an end. A whole blob agrees or
+/// does not, and where it does each chunk that was compared holds what was expected.
+pub fn agreement(data: &[u8]) {
+    let whole = data.len() / PAGE_SIZE * PAGE_SIZE;
+    let bytes = data.get(..whole).unwrap_or_default();
+    if let Ok(index) = Index::open(index::layer_id(bytes), PageHashes::compute(bytes), SlicePages(bytes)) {
+        // Bounded: claimed counts may be enormous, and a chunk of headers is held.
+        for expected in expectations(&index).take(100) {
+            let Ok(expected) = expected else { break };
+            assert!(expected.held() <= expected.chunk.length as usize);
+            assert!(expected.is_content() || expected.check(&[]).is_err());
+        }
+    }
+    let Ok(mut blob) = Blob::open(Cursor::new(data), &Limits::default()) else { return };
+    let Ok((index, mut frames)) = blob.parts() else { return };
+    if let Ok(read) = agree(&index, &mut frames) {
+        assert!(read > 0 && read <= index.chunk_count(), "the root's header was not compared");
     }
 }
 

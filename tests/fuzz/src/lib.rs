@@ -6,6 +6,7 @@
 // An invariant that does not hold must stop the run.
 #![allow(clippy::panic, clippy::missing_panics_doc)]
 
+mod archives;
 mod layers;
 mod store;
 mod trust;
@@ -21,6 +22,8 @@ pub const TARGETS: &[Target] = &[
     ("frame_table", layers::frame_table),
     ("footer", layers::footer),
     ("blob", layers::blob),
+    ("agreement", layers::agreement),
+    ("archive", archives::archive),
     ("manifest", layers::manifest),
     ("generation", layers::generation),
     ("superblock", store::superblock),

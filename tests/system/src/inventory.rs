@@ -96,9 +96,12 @@ fn attributes(path: &Path) -> BTreeMap<OsString, Vec<u8>> {
         .collect()
 }
 
-/// Asserts that two inventories are equal, and says where they are not.
-pub fn assert_equal(what: &str, expected: &Inventory, found: &Inventory) {
-    assert!(expected.len() > 1, "{what}: nothing to compare");
+/// Where two inventories are not equal, a line for each entry.
+///
+/// # Panics
+/// When there is nothing to compare with.
+pub fn differences(expected: &Inventory, found: &Inventory) -> Vec<String> {
+    assert!(expected.len() > 1, "nothing to compare");
     let mut differences = Vec::new();
     for (path, entry) in expected {
         match found.get(path) {
@@ -109,12 +112,14 @@ pub fn assert_equal(what: &str, expected: &Inventory, found: &Inventory) {
             Some(_) => {}
         }
     }
-    differences.extend(
-        found
-            .keys()
-            .filter(|path| !expected.contains_key(*path))
-            .map(|path| format!("{} was not expected", path.display())),
-    );
+    let unexpected = found.keys().filter(|path| !expected.contains_key(*path));
+    differences.extend(unexpected.map(|path| format!("{} was not expected", path.display())));
+    differences
+}
+
+/// Asserts that two inventories are equal, and says where they are not.
+pub fn assert_equal(what: &str, expected: &Inventory, found: &Inventory) {
+    let mut differences = differences(expected, found);
     differences.truncate(10);
     assert!(differences.is_empty(), "{what}:\n{}", differences.join("\n"));
 }

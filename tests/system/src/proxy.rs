@@ -40,11 +40,14 @@ pub enum Fault {
     Slow(usize, u64),
     /// The connection is closed without a word.
     Silent,
+    /// The connection breaks after so many bytes of the request's body.
+    CutRequest(usize),
 }
 
 /// Which answers a fault befalls.
 #[derive(Debug, Clone)]
 pub struct Rule {
+    method: Option<String>,
     part: String,
     skip: usize,
     times: usize,
@@ -54,7 +57,13 @@ pub struct Rule {
 impl Rule {
     /// Every answer to a request whose path holds `part`.
     pub fn on(part: &str, fault: Fault) -> Self {
-        Self { part: part.to_owned(), skip: 0, times: usize::MAX, fault }
+        Self { method: None, part: part.to_owned(), skip: 0, times: usize::MAX, fault }
+    }
+
+    /// But only to requests of this method.
+    pub fn method(mut self, method: &str) -> Self {
+        self.method = Some(method.to_owned());
+        self
     }
 
     /// But not the first `skip` of them.
@@ -73,6 +82,8 @@ impl Rule {
 /// A request that was carried.
 #[derive(Debug, Clone)]
 pub struct Carried {
+    /// Method of the request.
+    pub method: String,
     /// Path of the request.
     pub path: String,
     /// The range asked for, first and last byte.
@@ -169,11 +180,14 @@ impl Drop for Proxy {
 }
 
 impl Shared {
-    /// The fault for a request of `path`, counted.
-    fn fault(&self, path: &str) -> Option<Fault> {
+    /// The fault for a request, counted.
+    fn fault(&self, method: &str, path: &str) -> Option<Fault> {
         let mut rules = self.rules.lock().unwrap();
-        let rule =
-            rules.iter_mut().find(|rule| path.contains(&rule.part) && (rule.skip > 0 || rule.times > 0))?;
+        let fits = |rule: &Rule| {
+            let is_method = rule.method.as_deref().is_none_or(|wanted| wanted == method);
+            is_method && path.contains(&rule.part) && (rule.skip > 0 || rule.times > 0)
+        };
+        let rule = rules.iter_mut().find(|rule| fits(rule))?;
         if rule.skip > 0 {
             rule.skip -= 1;
             return None;
@@ -240,18 +254,37 @@ impl Head {
 fn carry(shared: &Shared, client: &TcpStream) -> std::io::Result<()> {
     client.set_read_timeout(Some(SILENCE))?;
     client.set_write_timeout(Some(SILENCE))?;
-    let Some(mut request) = Head::read(&mut BufReader::new(client))? else { return Ok(()) };
-    let path = request.first.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut from = BufReader::new(client);
+    let Some(mut request) = Head::read(&mut from)? else { return Ok(()) };
+    let mut words = request.first.split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let range = request.range();
-    let fault = shared.fault(&path);
-    let mut carried = Carried { path, range, status: 0, bytes: 0 };
+    let fault = shared.fault(&method, &path);
+    let mut carried = Carried { method, path, range, status: 0, bytes: 0 };
     if !matches!(fault, Some(Fault::Silent)) {
         change_request(&mut request, fault.as_ref());
         // The number of bytes is of interest although, and just because, the way broke.
-        let _ = answer(shared, &mut request, fault.as_ref(), client, &mut carried);
+        let _ = answer(shared, &mut request, fault.as_ref(), &mut from, &mut carried);
     }
     shared.carried.lock().unwrap().push(carried);
     client.shutdown(Shutdown::Both)
+}
+
+/// Carries a request's body, as long as there is some.
+fn upload(from: &mut BufReader<&TcpStream>, mut server: &TcpStream, fault: Option<&Fault>) {
+    let mut left = if let Some(Fault::CutRequest(bytes)) = fault { *bytes } else { usize::MAX };
+    let mut piece = [0; 1 << 16];
+    while let Ok(count @ 1..) = from.read(&mut piece) {
+        let count = count.min(left);
+        left -= count;
+        if server.write_all(&piece[..count]).is_err() || left == 0 {
+            break;
+        }
+    }
+    if left == 0 {
+        // Both sides see it; the server has nothing to answer to any more.
+        let _ = server.shutdown(Shutdown::Both).and(from.get_ref().shutdown(Shutdown::Both));
+    }
 }
 
 fn change_request(request: &mut Head, fault: Option<&Fault>) {
@@ -270,9 +303,10 @@ fn answer(
     shared: &Shared,
     request: &mut Head,
     fault: Option<&Fault>,
-    mut client: &TcpStream,
+    from: &mut BufReader<&TcpStream>,
     carried: &mut Carried,
 ) -> std::io::Result<()> {
+    let mut client = *from.get_ref();
     if let Some(Fault::Status(status)) = fault {
         carried.status = *status;
         let body = "the proxy says no";
@@ -296,10 +330,19 @@ fn answer(
     let server = TcpStream::connect(upstream)?;
     server.set_read_timeout(Some(SILENCE))?;
     request.write(&mut &server)?;
-    let mut server = BufReader::new(&server);
-    let Some(mut head) = Head::read(&mut server)? else { return Ok(()) };
     let mut body = Vec::new();
-    server.read_to_end(&mut body)?;
+    let head = std::thread::scope(|scope| {
+        if request.get("transfer-encoding").is_some()
+            || request.get("content-length").is_some_and(|n| n != "0")
+        {
+            scope.spawn(|| upload(from, &server, fault));
+        }
+        let mut answer = BufReader::new(&server);
+        let head = Head::read(&mut answer).and_then(|head| answer.read_to_end(&mut body).map(|_| head));
+        // Wakes who still waits for the request's body; the answer can be sent all the same.
+        client.shutdown(Shutdown::Read).and(head)
+    });
+    let Some(mut head) = head? else { return Ok(()) };
     carried.status = head.first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
     let mut send = body.len();
     match fault {

@@ -1,8 +1,8 @@
 //! A publisher: pushes trees and publishes them, by `plyos`; and one who has the keys and uses them badly.
 
-use crate::programs::{Ended, built, command, run};
+use crate::programs::{Ended, built, command, run, wait_for};
 use crate::registry::{CATALOG, Registry};
-use plyos_custody::repository::Workspace;
+use plyos_custody::repository::{RepositoryError, Workspace};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,12 @@ impl Layer {
     /// With an option of `plyos push`.
     pub fn with(mut self, option: &str, value: &str) -> Self {
         self.options.extend([option.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// With an option that has no value.
+    pub fn flag(mut self, option: &str) -> Self {
+        self.options.push(option.to_owned());
         self
     }
 }
@@ -144,8 +150,8 @@ impl Publisher {
 
     /// Signs the catalog as if it were `now`, and puts it on the server.
     pub fn sign_at(&self, registry: &Registry, now: u64) {
-        let mut workspace = Workspace::open(&self.workspace()).unwrap();
-        let files = workspace.publish(now).unwrap();
+        let mut workspace = unlocked(|| Workspace::open(&self.workspace()));
+        let files = unlocked(|| workspace.publish(now));
         for file in &files {
             let path = registry.catalog_folder().join(&file.path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -158,6 +164,15 @@ impl Publisher {
     pub fn name(&self) -> &'static str {
         CATALOG
     }
+}
+
+/// Does something to a workspace, again while it is locked: a process that another test is about to start holds, for the
+/// moment between fork and exec, every file that is open here.
+pub(crate) fn unlocked<T>(mut act: impl FnMut() -> Result<T, RepositoryError>) -> T {
+    wait_for("the workspace's lock", || match act() {
+        Err(RepositoryError::Locked(_)) => None,
+        other => Some(other.unwrap()),
+    })
 }
 
 /// An offer as it was before it was falsified.

@@ -1,10 +1,11 @@
 //! A registry as a process on a free port, with its storage folder at hand to be looked at and damaged.
 
 use crate::programs::{built, command, wait_for};
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// Name of the catalog that tests use.
@@ -45,6 +46,27 @@ impl Registry {
     /// File of a blob; `digest` with or without `sha256:`.
     pub fn blob(&self, digest: &str) -> PathBuf {
         self.storage().join("blobs/sha256").join(digest.trim_start_matches("sha256:"))
+    }
+
+    /// Puts a blob into the storage, behind the back of the server. Gives its digest in hexadecimal.
+    pub fn keep(&self, bytes: &[u8]) -> String {
+        let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        fs::write(self.blob(&digest), bytes).unwrap();
+        digest
+    }
+
+    /// Makes `place` (`HOST:PORT/REPO:TAG`), which names the manifest of digest `old`, name this one.
+    pub fn retag(&self, place: &str, old: &str, manifest: &[u8]) {
+        let (_, rest) = place.split_once('/').unwrap();
+        let (repository, tag) = rest.rsplit_once(':').unwrap();
+        let folder = self.storage().join("repositories").join(repository);
+        let digest = self.keep(manifest);
+        let media_types = folder.join("_manifests/sha256");
+        fs::copy(media_types.join(old.trim_start_matches("sha256:")), media_types.join(&digest)).unwrap();
+        let tag = folder.join("_tags").join(tag);
+        let named = fs::read_to_string(&tag).unwrap();
+        assert!(named.contains(old), "{} names {named}", tag.display());
+        fs::write(tag, named.replace(old, &format!("sha256:{digest}"))).unwrap();
     }
 
     /// Folder of the catalog's files.
@@ -100,12 +122,26 @@ impl Drop for Registry {
 
 /// A shell that runs the registry until its own input ends, and the registry's address.
 fn serve(storage: &Path) -> (Child, SocketAddr) {
-    let log = storage.join("serve.log");
-    let mut guard = command("sh", storage)
+    let mut server = command(built("plyos"), storage);
+    server.args(["serve", "--listen", "127.0.0.1:0", "--anonymous-push", "--storage"]).arg(storage);
+    guarded(&server, storage, |said| {
+        assert!(!said.contains("plyos: "), "the registry ended at once: {said}");
+        let line = said.lines().find_map(|line| line.strip_prefix("listening on http://"));
+        line.and_then(|address| address.parse().ok())
+    })
+}
+
+/// A server below a shell that ends it when its own input ends, and the address that `find` finds in what it writes to stderr.
+pub(crate) fn guarded(
+    server: &Command,
+    folder: &Path,
+    find: impl Fn(&str) -> Option<SocketAddr>,
+) -> (Child, SocketAddr) {
+    let log = folder.join("serve.log");
+    let mut guard = command("sh", folder)
         .args(["-c", "\"$@\" & read -r _; kill -KILL $!", "sh"])
-        .arg(built("plyos"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--anonymous-push", "--storage"])
-        .arg(storage)
+        .arg(server.get_program())
+        .args(server.get_args())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(fs::File::create(&log).unwrap())
@@ -113,11 +149,9 @@ fn serve(storage: &Path) -> (Child, SocketAddr) {
         .unwrap();
     let address = wait_for("the registry's address", || {
         let said = fs::read_to_string(&log).unwrap();
-        assert!(!said.contains("plyos: "), "the registry ended at once: {said}");
         let ended = guard.try_wait().unwrap();
         assert!(ended.is_none(), "the registry's guard ended ({ended:?}): {said}");
-        let line = said.lines().find_map(|line| line.strip_prefix("listening on http://"));
-        line.and_then(|address| address.parse().ok())
+        find(&said)
     });
     (guard, address)
 }

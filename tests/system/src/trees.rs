@@ -116,7 +116,12 @@ pub fn base() -> Tree {
 /// A file of [`base`].
 pub const WITNESS: &str = "/etc/witness";
 
-/// A tree with everything that is hard to carry and that any user may make.
+/// [`nasty`] with what a base may hold and a site may not.
+pub fn nasty_base() -> Tree {
+    nasty().file("modes/setuid", "x").mode("modes/setuid", 0o4755)
+}
+
+/// A tree with everything that is hard to carry and that any user may make and any site may hold.
 pub fn nasty() -> Tree {
     let long = format!("{}/{}", "a-long-folder-name-to-go-past-one-hundred".repeat(3), "b".repeat(255));
     let tree = Tree::new()
@@ -132,8 +137,6 @@ pub fn nasty() -> Tree {
         .file("links/first", noise(1, 70_000))
         .hard_link("links/second", "links/first")
         .hard_link("a-third", "links/first")
-        .file("modes/setuid", "x")
-        .mode("modes/setuid", 0o4755)
         .file("modes/secret", "x")
         .mode("modes/secret", 0o600)
         .folder("modes/sticky")

@@ -43,7 +43,7 @@ pub fn emit(input: &IndexInput) -> Result<Vec<u8>, IndexError> {
 }
 
 /// [`emit`] without its checks: entries must have passed [`check_entry`], or lengths are cut.
-pub(super) fn assemble(input: &IndexInput) -> Result<Vec<u8>, IndexError> {
+pub(crate) fn assemble(input: &IndexInput) -> Result<Vec<u8>, IndexError> {
     let mut pages = Pages::default();
     emit_entries(input, &mut pages)?;
     let entry_pages = pages.directory_len();

@@ -92,7 +92,7 @@ pub enum IndexError {
 }
 
 impl IndexError {
-    pub(super) fn entry(ordinal: u64, path: &[u8], problem: EntryError) -> Self {
+    pub(crate) fn entry(ordinal: u64, path: &[u8], problem: EntryError) -> Self {
         Self::Entry { ordinal, path: alloc::format!("{}", path.escape_ascii()), problem }
     }
 }

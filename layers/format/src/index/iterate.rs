@@ -13,28 +13,46 @@ use crate::stream::EntryError;
 #[derive(Debug)]
 pub struct Entries<'a, S> {
     index: &'a Index<S>,
-    /// Pages begun.
-    next_page: usize,
+    /// Number of the next entry to yield.
+    next: u64,
     walk: Option<EntryWalk>,
 }
 
 impl<'a, S: PageSource> Entries<'a, S> {
     pub(super) const fn new(index: &'a Index<S>) -> Self {
-        Self { index, next_page: 0, walk: None }
+        Self { index, next: 0, walk: None }
     }
 
-    fn step(&mut self) -> Result<Option<Entry>, IndexError> {
+    /// The next entry with its number.
+    pub fn next_numbered(&mut self) -> Option<Result<(u64, Entry), IndexError>> {
+        let step = self.step();
+        if step.is_err() {
+            (self.walk, self.next) = (None, u64::MAX);
+        }
+        step.transpose()
+    }
+
+    /// Goes on with entry `ordinal` when that is ahead. Pages in between are not read.
+    pub fn skip_to(&mut self, ordinal: u64) {
+        self.next = self.next.max(ordinal);
+    }
+
+    fn step(&mut self) -> Result<Option<(u64, Entry)>, IndexError> {
         loop {
-            if let Some(walk) = &mut self.walk
-                && let Some(step) = walk.advance()?
-            {
-                return step.entry().map(Some);
+            if let Some(walk) = &mut self.walk {
+                let end = walk.end_ordinal();
+                if self.next < end {
+                    if let Some(step) = walk.seek(self.next)? {
+                        self.next = step.ordinal + 1;
+                        return Ok(Some((step.ordinal, step.entry()?)));
+                    }
+                } else if walk.next_ordinal() == end {
+                    // The page was read to its end, where nothing may be left over.
+                    walk.advance()?;
+                }
             }
-            if self.next_page == self.index.entry_run.len() {
-                return Ok(None);
-            }
-            self.walk = Some(self.index.entry_page(self.next_page)?);
-            self.next_page += 1;
+            let Some(page) = self.index.entry_run.of_ordinal(self.next) else { return Ok(None) };
+            self.walk = Some(self.index.entry_page(page)?);
         }
     }
 }
@@ -43,11 +61,7 @@ impl<S: PageSource> Iterator for Entries<'_, S> {
     type Item = Result<Entry, IndexError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let step = self.step();
-        if step.is_err() {
-            (self.walk, self.next_page) = (None, self.index.entry_run.len());
-        }
-        step.transpose()
+        self.next_numbered().map(|numbered| numbered.map(|(_, entry)| entry))
     }
 }
 
@@ -77,6 +91,23 @@ enum State {
 impl<'a, S: PageSource> Children<'a, S> {
     pub(super) const fn new(index: &'a Index<S>, ordinal: u64) -> Self {
         Self { index, walk: None, base: Vec::new(), state: State::New(ordinal) }
+    }
+
+    /// The children whose names stand after `name`.
+    pub(super) fn after(index: &'a Index<S>, ordinal: u64, name: &[u8]) -> Result<Self, IndexError> {
+        let mut children = Self::new(index, ordinal);
+        // No child is called so; the path of an empty name would be the directory's own.
+        let name = name.split(|byte| *byte == b'/').next().unwrap_or_default();
+        if name.is_empty() {
+            return Ok(children);
+        }
+        children.state = children.start(ordinal)?;
+        if let State::Within { next, end } = children.state {
+            let path = [children.base.as_slice(), name].concat();
+            let next = index.position_after(&path)?.max(next);
+            (children.walk, children.state) = (None, State::Within { next, end });
+        }
+        Ok(children)
     }
 
     fn step(&mut self) -> Result<Option<(u64, Entry)>, IndexError> {

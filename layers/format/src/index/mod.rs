@@ -16,6 +16,8 @@ mod read;
 mod tree;
 
 pub use check::{Limits, check};
+#[cfg(test)]
+pub(crate) use emit::assemble;
 pub use emit::{IndexInput, emit};
 pub use error::IndexError;
 pub use header::{IndexHeader, MtimeRule};

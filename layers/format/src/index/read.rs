@@ -9,7 +9,7 @@ use plyos_ids::LayerId;
 use super::directory::{self, Run};
 use super::header::IndexHeader;
 use super::iterate::{Children, Chunks, Entries};
-use super::page::{ChunkWalk, EntryWalk};
+use super::page::{ChunkWalk, EntryWalk, Step};
 use super::{Chunk, IndexError, MAX_INDEX};
 use crate::descriptor::Descriptor;
 use crate::entry::{Entry, EntryKind, compare_paths};
@@ -124,15 +124,33 @@ impl<S: PageSource> Index<S> {
 
     /// The entry at `path` (no leading or trailing `/`, empty for the root) and its number.
     pub fn lookup(&self, path: &[u8]) -> Result<Option<(u64, Entry)>, IndexError> {
+        match self.search(path, |step| step.entry())? {
+            Search::Found(ordinal, entry) => Ok(Some((ordinal, entry))),
+            Search::Missing(_) => Ok(None),
+        }
+    }
+
+    /// Number of the first entry that stands after `path` and everything below it.
+    pub(super) fn position_after(&self, path: &[u8]) -> Result<u64, IndexError> {
+        match self.search(path, |step| Ok(step.after_subtree()))? {
+            Search::Found(_, after) | Search::Missing(after) => Ok(after),
+        }
+    }
+
+    fn search<T>(
+        &self,
+        path: &[u8],
+        take: impl Fn(&Step<'_>) -> Result<T, IndexError>,
+    ) -> Result<Search<T>, IndexError> {
         // The last page whose first path is not after `path`. The page found is the walk at hand: none is read twice.
         let (mut low, mut high) = (0, self.entry_run.len());
         let mut found = None;
         while low < high {
             let middle = low + (high - low) / 2;
             let mut walk = self.entry_page(middle)?;
-            let Some(step) = walk.advance()? else { return Ok(None) };
+            let Some(step) = walk.advance()? else { return Ok(Search::Missing(walk.end_ordinal())) };
             match compare_paths(step.path, path) {
-                core::cmp::Ordering::Equal => return Ok(Some((step.ordinal, step.entry()?))),
+                core::cmp::Ordering::Equal => return Ok(Search::Found(step.ordinal, take(&step)?)),
                 core::cmp::Ordering::Less => {
                     low = middle + 1;
                     found = Some(walk);
@@ -140,21 +158,27 @@ impl<S: PageSource> Index<S> {
                 core::cmp::Ordering::Greater => high = middle,
             }
         }
-        let Some(mut walk) = found else { return Ok(None) };
+        let Some(mut walk) = found else { return Ok(Search::Missing(0)) };
         while let Some(step) = walk.advance()? {
             match compare_paths(step.path, path) {
-                core::cmp::Ordering::Equal => return Ok(Some((step.ordinal, step.entry()?))),
+                core::cmp::Ordering::Equal => return Ok(Search::Found(step.ordinal, take(&step)?)),
                 core::cmp::Ordering::Less => {}
-                core::cmp::Ordering::Greater => break,
+                core::cmp::Ordering::Greater => return Ok(Search::Missing(step.ordinal)),
             }
         }
-        Ok(None)
+        Ok(Search::Missing(walk.end_ordinal()))
     }
 
     /// The entries directly in directory `ordinal`, with their numbers, in order. Subtrees are jumped over, so the pages read are those in
     /// which a child stands. Nothing is yielded for what is no directory.
     pub fn children(&self, ordinal: u64) -> Children<'_, S> {
         Children::new(self, ordinal)
+    }
+
+    /// [`Index::children`] from the first one whose name stands after `name`, which need not be there: a listing that was
+    /// interrupted goes on with it. Costs a lookup.
+    pub fn children_after(&self, ordinal: u64, name: &[u8]) -> Result<Children<'_, S>, IndexError> {
+        Children::after(self, ordinal, name)
     }
 
     /// Every entry in order, the root first.
@@ -230,6 +254,14 @@ impl<S: PageSource> Index<S> {
     fn page(&self, number: u32) -> Result<Arc<Page>, IndexError> {
         verified_page(&self.source, &self.hashes, &self.id, self.is_hashed, number)
     }
+}
+
+/// Where a path stands among the entries.
+enum Search<T> {
+    /// Number of its entry, and what was taken of it.
+    Found(u64, T),
+    /// Number of the first entry after where it would stand.
+    Missing(u64),
 }
 
 /// Page `number`, verified; the only way by which bytes of an index come to be read.

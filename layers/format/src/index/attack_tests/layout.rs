@@ -154,6 +154,22 @@ fn reserved_bytes_in_use() {
     }
 }
 
+/// Pages are found by ordinal, so a directory that leads back to where it was would be a loop: it does not open.
+#[test]
+fn page_directory_with_a_cycle() {
+    let bytes = emit(&many(900, 1_000)).unwrap();
+    let start = (map::SIZE + good().descriptor.emit().len()).next_multiple_of(8);
+    for (from, to) in [(1, 0), (2, 1), (2, 0)] {
+        let mut bytes = bytes.clone();
+        let (at, first) = (start + from * page_record::SIZE, start + to * page_record::SIZE);
+        let earlier = bytes[first..first + page_record::SIZE].to_vec();
+        bytes[at..at + page_record::SIZE].copy_from_slice(&earlier);
+        let opened = Index::open(layer_id(&bytes), PageHashes::compute(&bytes), SlicePages(&bytes));
+        assert!(matches!(opened.err(), Some(IndexError::Page { .. })), "page {from} leads back to {to}");
+        assert!(verdict(&bytes).is_some());
+    }
+}
+
 #[test]
 fn page_directory_out_of_order() {
     let bytes = emit(&many(900, 1_000)).unwrap();

@@ -215,6 +215,53 @@ fn slices_outside_the_stream_or_over_each_other() {
     assert_eq!(longer, Some(IndexError::Header("its stream length")), "a file longer than the stream");
 }
 
+/// No field is signed: what was written as a negative size reads as more bytes than any stream has.
+#[test]
+fn negative_sizes() {
+    for size in [-1i64, -512, i64::MIN] {
+        let mut bytes = emit(&good()).unwrap();
+        let at = PAGE_SIZE + page_header::SIZE + 48 + 49;
+        assert_eq!(bytes[at], 2, "record of `a/b`");
+        put(&mut bytes[at..], layouts::entry::CONTENT_SIZE, &size.to_le_bytes());
+        let refused = verdict(&bytes);
+        let slice =
+            matches!(&refused, Some(IndexError::Entry { ordinal: 2 | 3, problem: EntryError::Slice, .. }));
+        assert!(slice, "{size}: {refused:?}");
+    }
+}
+
+/// A million names of nothing: 512 bytes each of a stream that compresses to little. They are a layer, taken in one pass
+/// and bounded by who takes it.
+#[test]
+fn millions_of_empty_files() {
+    const FILES: u64 = 1_000_000;
+    let mut entries = vec![dir("")];
+    entries.extend((0..FILES).map(|number| file(alloc::format!("{number:07}"), 0)));
+    entries[0].kind = EntryKind::Directory { descendants: FILES };
+    for (ordinal, entry) in (0u64..).zip(&mut entries).skip(1) {
+        entry.kind = EntryKind::File { size: 0, data_offset: (ordinal + 1) * 512, links: 1 };
+    }
+    let stream_len = (FILES + 1) * 512 + 1_024;
+    let chunk = |at: u64| Chunk {
+        id: plyos_ids::ChunkId::from_bytes(*blake3::hash(&at.to_le_bytes()).as_bytes()),
+        length: (stream_len - at).min(1 << 20) as u32,
+    };
+    let input = IndexInput {
+        header_offsets: (0..=FILES).map(|ordinal| ordinal * 512).collect(),
+        chunks: (0..stream_len).step_by(1 << 20).map(chunk).collect(),
+        entries,
+        stream_len,
+        ..good()
+    };
+    let bytes = assemble(&input).unwrap();
+    drop(input);
+    let of = |entries: u64| check(&bytes, &Limits { entries, ..Limits::default() });
+    assert_eq!(of(FILES + 1).unwrap().entry_count(), FILES + 1);
+    assert!(of(FILES).is_err(), "more entries than the reader takes");
+    let index = of(FILES + 1).unwrap();
+    assert_eq!(index.lookup(b"0999999").unwrap().unwrap().0, FILES);
+}
+
 #[test]
 fn header_offsets_that_the_entries_do_not_give() {
     let mut input = many(900, 1_000);
