@@ -281,9 +281,10 @@ Example:
 /// `pkg diff`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Compares what is seen at each path; reads nothing but the store. Without numbers: from the generation before the
-active one to that. With one: from it to the active one. In the list of files, A is added, D removed, M another
-content, T another type, m only another mode, owner, time or attribute.
+    after_help = "Compares what is seen at each path; reads nothing but the store. Without numbers: from the
+generation before the active one to that. With one: from it to the active one. In the list of
+files, A is added, D removed, M another content, T another type, m only another mode, owner,
+time or attribute.
 Examples:
   pkg diff
   pkg diff 3                # what is different now

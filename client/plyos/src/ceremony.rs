@@ -24,8 +24,10 @@ pub enum CeremonyCommand {
     /// Write a proposal of new root metadata; `plyos keyring … --propose` writes one of a new keyring
     #[command(after_help = "Without a change it proposes the same root with a longer life.
 Examples:
-  plyos ceremony propose --repo ./repo --out root.proposal --add root=anna.pub --add root=ben.pub --threshold root=2
-  plyos ceremony propose --repo ./repo --out root.proposal --add targets=targets-2 --remove targets=targets
+  plyos ceremony propose --repo ./repo --out root.proposal \\
+    --add root=anna.pub --add root=ben.pub --threshold root=2
+  plyos ceremony propose --repo ./repo --out root.proposal \\
+    --add targets=targets-2 --remove targets=targets
   plyos ceremony propose --repo ./repo --out root.proposal    # renew before it expires")]
     Propose(Propose),
     /// Show a proposal and sign it with a root key; needs no workspace and no network

@@ -96,7 +96,8 @@ pub enum RepoCommand {
     #[command(after_help = "The workspace holds secret keys: keep it off the registry.
 Examples:
   plyos repo init ./repo --catalog http://127.0.0.1:5000/catalog/main
-  plyos repo init ./repo --catalog http://127.0.0.1:5000/catalog/main --root-keys 3 --root-threshold 2 --encrypt
+  plyos repo init ./repo --catalog http://127.0.0.1:5000/catalog/main \\
+    --root-keys 3 --root-threshold 2 --encrypt
   pkg repo add http://127.0.0.1:5000/catalog/main --root ./repo/metadata/1.root.json")]
     Init {
         /// The workspace's folder, made new
@@ -159,9 +160,10 @@ pub struct Serve {
 /// `plyos diff`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Only the indexes are fetched, and the newer one's frame table. In the list of files, A is added, D removed, M another
-content, T another type, m only another mode, owner, time or attribute, ? perhaps another content: small files in other
-chunks, pushed with --mtime keep, of which only the bytes could tell.
+    after_help = "Only the indexes are fetched, and the newer one's frame table. In the list of files, A is added,
+D removed, M another content, T another type, m only another mode, owner, time or attribute,
+? perhaps another content: small files in other chunks, pushed with --mtime keep, of which only
+the bytes could tell.
 Examples:
   plyos diff 127.0.0.1:5000/docs:3 127.0.0.1:5000/docs:4
   plyos diff 127.0.0.1:5000/docs:3 127.0.0.1:5000/docs:4 --files

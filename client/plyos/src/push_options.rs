@@ -16,14 +16,15 @@ use std::path::PathBuf;
 
 Examples:
   plyos push ./tree 127.0.0.1:5000/hello:1 --kind package --name hello --version 1
-  plyos push ./site 127.0.0.1:5000/docs:3 --kind site --name docs --version 3 --arch any --exclude '*.bak'
+  plyos push ./site 127.0.0.1:5000/docs:3 --kind site --name docs --version 3 --exclude '*.bak'
   plyos push ./rootfs 127.0.0.1:5000/base:12 --kind base --name debian --version 12
   plyos push jq_1.6_amd64.deb 127.0.0.1:5000/jq:1.6 --exclude usr/share/doc
   plyos push - 127.0.0.1:5000/docs:4 --kind site --name docs --version 4 --strip 1 < docs-4.tar.gz
   plyos import oci:./layout:bookworm 127.0.0.1:5000/base:12 --kind base --name debian --version 12
 
-What no option says is looked up in --manifest, else in SRC.plyos.toml beside SRC, else in what SRC says of itself.
-A package's files lie below usr/ (and etc/pkg/defaults/); a site's or model's root is its own folder.")]
+What no option says is looked up in --manifest, else in SRC.plyos.toml beside SRC, else in what
+SRC says of itself. A package's files lie below usr/ (and etc/pkg/defaults/); a site's or
+model's root is its own folder.")]
 pub struct Push {
     /// What to ship: DIR, FILE, `-`, oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://HOST:PORT/REPO:TAG
     #[arg(value_name = "SRC")]

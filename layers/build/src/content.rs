@@ -106,6 +106,23 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// Reads the whole content at once. It has exactly the scanned size, or this fails.
+    pub(crate) fn read_whole(mut self) -> Result<Vec<u8>, BuildError> {
+        let changed = BuildError::Changed { path: shown(self.path) };
+        let Ok(size) = usize::try_from(self.size) else { return Err(changed) };
+        // One byte more than there should be: a file that has grown shows it, without another look for its end.
+        let mut bytes = vec![0; size + 1];
+        let mut filled = 0;
+        while filled < size {
+            match self.read_some(bytes.get_mut(filled..).unwrap_or_default())? {
+                0 => return Err(changed),
+                count => filled += count,
+            }
+        }
+        bytes.truncate(size);
+        if filled == size { Ok(bytes) } else { Err(changed) }
+    }
+
     /// BLAKE3 of the whole content.
     pub(crate) fn hash(self, buffer: &mut [u8]) -> Result<[u8; 32], BuildError> {
         let mut hasher = blake3::Hasher::new();
@@ -139,7 +156,23 @@ mod tests {
             read += piece.len() as u64;
             Ok::<(), BuildError>(())
         })?;
+        let at_once = Content::open(&tree, 1)?.read_whole()?;
+        assert_eq!(at_once, vec![7; read as usize]);
         Ok(read)
+    }
+
+    #[test]
+    fn a_file_read_at_once_has_its_size_or_is_refused() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("file");
+        for change in [-1_i64, 0, 1] {
+            fs::write(&path, [7; 1000]).unwrap();
+            let tree = scan(dir.path(), &ScanOptions::default()).unwrap();
+            let content = Content::open(&tree, 1).unwrap();
+            File::options().write(true).open(&path).unwrap().set_len((1000 + change) as u64).unwrap();
+            let read = content.read_whole();
+            assert_eq!(read.is_ok_and(|bytes| bytes == [7; 1000]), change == 0, "{change}");
+        }
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! The first step of the pipeline: from the tree to the canonical stream, cut into chunks.
 
-use std::sync::mpsc::Receiver;
-
 use plyos_chunker::{Cutter, Run};
 use plyos_layer_format::entry::{Entry, EntryKind};
 use plyos_layer_format::index::MtimeRule;
 use plyos_layer_format::stream::{self, END};
 
-use crate::ahead::{Handed, Ready, is_large};
+use crate::ahead::{Ahead, Ready, is_large};
 use crate::content::{Content, READ};
 use crate::error::BuildError;
 use crate::scan::shown;
@@ -64,7 +62,7 @@ fn first<'a>(entries: &'a [Entry], entry: &Entry) -> Option<&'a Entry> {
 /// Writes the stream of `tree` and hands it out in chunks. `ahead` yields what was read ahead of each file.
 pub(crate) fn produce(
     tree: &Tree,
-    ahead: &Receiver<Handed>,
+    ahead: &mut Ahead,
     sink: impl FnMut(&[u8]) -> Result<(), Stop>,
 ) -> Result<Produced, Stop> {
     let mut stream = Stream { cutter: Cutter::new(), sink, offset: 0 };
@@ -120,7 +118,7 @@ impl<S: FnMut(&[u8]) -> Result<(), Stop>> Stream<S> {
 /// What is needed to write files.
 struct Files<'a> {
     tree: &'a Tree,
-    ahead: &'a Receiver<Handed>,
+    ahead: &'a mut Ahead,
     buffer: Vec<u8>,
     timed: Vec<Timed>,
 }
@@ -134,8 +132,9 @@ impl Files<'_> {
         entry: &mut Entry,
     ) -> Result<(), Stop> {
         // Reading ahead ends early only after a failure, which was handed over and taken before.
-        let ready = self.ahead.recv().map_err(|_| BuildError::Changed { path: shown(&entry.path) })?;
-        match ready? {
+        let brought = self.ahead.take().ok_or_else(|| BuildError::Changed { path: shown(&entry.path) })?;
+        let _until_written = brought.permit;
+        match brought.ready? {
             Ready::Huge { hash } => {
                 let content = Content::open(self.tree, ordinal)?;
                 self.write_header(stream, entry, hash)?;
@@ -143,7 +142,7 @@ impl Files<'_> {
                 self.write_huge(stream, entry, content, hash)?;
                 stream.begin(Run::Small)?;
             }
-            Ready::Whole { bytes, hash, .. } => {
+            Ready::Whole { bytes, hash } => {
                 self.timed.extend(stale::look(&entry.path, &bytes));
                 self.write_header(stream, entry, hash)?;
                 if is_large(&entry.kind) {

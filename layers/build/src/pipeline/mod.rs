@@ -1,6 +1,6 @@
 //! read -> cut -> hash and compress (or take from the frame cache) -> write, over all cores, in order and in bounded memory.
 //!
-//! One thread reads and hashes files ahead, one writes the stream and cuts it, one computes the stream's SHA-256, the workers hash and compress chunks, and the
+//! Some threads read and hash files ahead, one writes the stream and cuts it, one computes the stream's SHA-256, the workers hash and compress chunks, and the
 //! calling thread puts the frames in order and writes them. The channels have no bound of their own: each chunk holds a
 //! permit of a common byte budget from being cut to being written. The chunk that is to be written next is always among those
 //! that are under way, so the budget cannot lock up.
@@ -21,7 +21,7 @@ use plyos_layer_format::index::Chunk;
 use sha2::{Digest, Sha256};
 
 use self::worker::{Job, Piece};
-use crate::ahead::{self as reading, AHEAD};
+use crate::ahead::{Ahead, MAX_READERS, Reading};
 use crate::blob_writer::BlobWriter;
 use crate::error::BuildError;
 use crate::frame_cache::FrameCache;
@@ -60,9 +60,15 @@ pub(crate) fn run<W: Write>(
     let (job_sender, jobs) = crossbeam_channel::unbounded();
     let (frame_sender, frames) = crossbeam_channel::unbounded();
     let (piece_sender, pieces) = mpsc::channel::<Arc<Piece>>();
-    let (file_sender, ahead) = mpsc::sync_channel(AHEAD);
+    let (file_sender, files) = mpsc::channel();
+    let reading = Reading::new(tree);
+    let reading = &reading;
     std::thread::scope(|scope| {
-        spawn(scope, "read ahead", move || reading::read_ahead(tree, &file_sender))?;
+        for _ in 0..threads.min(MAX_READERS) {
+            let file_sender = file_sender.clone();
+            spawn(scope, "read ahead", move || reading.read(&file_sender))?;
+        }
+        drop(file_sender);
         for _ in 0..threads {
             let (jobs, frame_sender) = (jobs.clone(), frame_sender.clone());
             spawn(scope, "compress", move || worker::work(&jobs, &frame_sender, coding, cache))?;
@@ -75,7 +81,7 @@ pub(crate) fn run<W: Write>(
         })?;
         let producer = spawn(scope, "cut", move || {
             let mut ordinal = 0;
-            let produced = produce::produce(tree, &ahead, |chunk| {
+            let produced = produce::produce(tree, &mut Ahead::new(files), |chunk| {
                 let permit = budget.acquire(chunk.len());
                 let piece = Arc::new(Piece { bytes: chunk.to_vec(), _permit: permit });
                 piece_sender.send(Arc::clone(&piece)).map_err(|_| Stop::Unwanted)?;

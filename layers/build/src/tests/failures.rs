@@ -9,7 +9,7 @@ use plyos_layer_format::stream::{EntryError, NameError};
 use tempfile::tempdir;
 
 use super::{descriptor, keep_times, noise};
-use crate::ahead::Ready;
+use crate::ahead::{Ahead, Brought, Ready};
 use crate::produce::{Stop, produce};
 use crate::{BuildError, BuildOptions, ScanOptions, build, scan};
 
@@ -98,9 +98,11 @@ fn a_huge_file_must_be_the_same_when_it_is_read_again() {
     fs::write(dir.path().join("file"), noise(1, 5_000_000)).unwrap();
     let tree = scan(dir.path(), &ScanOptions::default()).unwrap();
     let produce_with = |hash: [u8; 32]| {
-        let (sender, ahead) = mpsc::sync_channel(1);
-        sender.send(Ok(Ready::Huge { hash: Some(hash) })).unwrap();
-        produce(&tree, &ahead, |_| Ok(()))
+        let (sender, files) = mpsc::channel();
+        sender
+            .send(Brought { number: 0, ready: Ok(Ready::Huge { hash: Some(hash) }), permit: None })
+            .unwrap();
+        produce(&tree, &mut Ahead::new(files), |_| Ok(()))
     };
     assert!(produce_with(*blake3::hash(&noise(1, 5_000_000)).as_bytes()).is_ok());
     let error = produce_with([0; 32]);
