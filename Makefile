@@ -26,16 +26,17 @@ demo: build ## the whole story on real input: publish, install, upgrade, roll ba
 
 # Foreign readers of layers. Debian's python3-zstandard is for the system's python3, which need not be the first on the path.
 READERS = zstd=zstd tar=tar skopeo=skopeo bsdtar=libarchive-tools buildah=buildah umoci=umoci docker-registry=docker-registry \
-  python3=python3 $$(/usr/bin/python3 -c "import zstandard" 2>/dev/null || python3 -c "import zstandard" 2>/dev/null || echo python3-zstandard)
+  podman=podman curl=curl python3=python3 $$(/usr/bin/python3 -c "import zstandard" 2>/dev/null || python3 -c "import zstandard" 2>/dev/null || echo python3-zstandard)
 
 test: build ## all tests: unit, golden files, architecture, whole system with GNU tar, zstd, skopeo, buildah and other readers
-	@$(PACKAGES) $(READERS) git=git getfattr=attr strace=strace $$([ $$(id -u) -ne 0 ] || \
+	@$(PACKAGES) $(READERS) git=git getfattr=attr strace=strace curl=curl nginx=nginx chromium=chromium $$([ $$(id -u) -ne 0 ] || \
 	  echo qemu-storage-daemon=qemu-system-common fusermount3=fuse3 mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs)
 	$(CARGO) test --workspace --locked --quiet
 
 # Sections, for BENCH: push, install, sizes, missing (beside tar, zstd and casync); flip, mount, cleanup, verify, written,
-# fragmentation (beside their bars; `written` needs root for a loop device, `fragmentation` takes a minute for 200 upgrade cycles).
-bench: build ## all figures -> target/bench/performance.md (ROUNDS=3, PLYOS_CORPUS=DIR; BENCH=fragmentation, or flip,mount,cleanup,verify,written,push,install,sizes,missing)
+# fragmentation (beside their bars; `written` needs root for a loop device, `fragmentation` takes a minute for 200 upgrade cycles);
+# registry (beside docker-registry and nginx; seven minutes).
+bench: build ## all figures -> target/bench/performance.md (ROUNDS=3, PLYOS_CORPUS=DIR; BENCH=registry, or flip,mount,cleanup,verify,written,fragmentation,push,install,sizes,missing)
 	corpus=$$(tests/setup/bench.sh) && PLYOS_CORPUS="$$corpus" ROUNDS=$(ROUNDS) BENCH="$(BENCH)" \
 	  $(CARGO) run --release --locked --quiet -p plyos-test-bench
 

@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-tests/setup/debian-packages.sh casync=casync restic=restic zstd=zstd tar=tar
+tests/setup/debian-packages.sh casync=casync restic=restic zstd=zstd tar=tar wrk=wrk nginx=nginx-light docker-registry=docker-registry \
+  skopeo=skopeo curl=curl
 if [ -n "${PLYOS_CORPUS:-}" ]; then
   realpath -e "$PLYOS_CORPUS"
   exit 0

@@ -7,20 +7,23 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures_util::stream::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error as BackendError, GetOptions};
-use sha2::{Digest as _, Sha256};
 
 use crate::catalog_path::{CatalogName, CatalogPath};
 use crate::content::Content;
-use crate::digest::Digest;
+use crate::digest::{Algorithm, Digest};
 use crate::error::StoreError;
+use crate::hasher::Hasher;
 use crate::objects::{IfExists, Landed, Objects};
 use crate::upload::Upload;
 
 /// Most digests remembered, at about 300 bytes each; when full, all are forgotten.
 const MOST_REMEMBERED: usize = 16 * 1024;
+/// Longest file that is replaced by [`CatalogFiles::exchange`]; a timestamp has less than 1 KiB.
+pub const LARGEST_EXCHANGE: usize = 1024 * 1024;
 /// How often to start again when a file is replaced while it is being hashed.
 const ATTEMPTS: usize = 4;
 
@@ -55,6 +58,8 @@ pub enum Written {
     Unchanged,
     /// It is there with other content, and stays.
     Refused,
+    /// What stands there is not what was to be replaced, and stays; or nothing stands there.
+    Stale,
 }
 
 /// The catalog files of all catalogs.
@@ -111,7 +116,7 @@ impl CatalogFiles {
         replace: Replace,
     ) -> Result<Written, StoreError> {
         let place = place(name, path)?;
-        let sealed = upload.seal().await?;
+        let sealed = upload.seal();
         let before = self.find(name, path).await?;
         if before.as_ref().is_some_and(|file| file.digest == sealed.digest()) {
             sealed.spend().await;
@@ -134,6 +139,41 @@ impl CatalogFiles {
         }
     }
 
+    /// Replaces a file that still has the content `expected`, so that nobody's change in between is lost: also not that of another
+    /// server over the same bucket. For small files: the old and the new content are held in memory.
+    pub async fn exchange(
+        &self,
+        name: &CatalogName,
+        path: &CatalogPath,
+        expected: &Digest,
+        after: Bytes,
+    ) -> Result<Written, StoreError> {
+        let place = place(name, path)?;
+        let Some(before) = self.objects.read_small(&place, LARGEST_EXCHANGE).await? else {
+            return Ok(Written::Stale);
+        };
+        // First, because a publisher whose answer was lost asks again, with a condition that held before.
+        if before == after {
+            return Ok(Written::Unchanged);
+        }
+        let same = expected.algorithm().digest(&before) == *expected;
+        if same && self.objects.exchange_small(&place, &before, after).await? {
+            return Ok(Written::Replaced);
+        }
+        Ok(Written::Stale)
+    }
+
+    /// The first `most` catalogs after `last`, sorted.
+    pub async fn names(&self, last: Option<&str>, most: usize) -> Result<Vec<CatalogName>, StoreError> {
+        let all = self.objects.children(&Path::from("catalog")).await?;
+        // What has another name was not put there by this store.
+        let names = all
+            .iter()
+            .filter(|name| last.is_none_or(|last| name.as_str() > last))
+            .filter_map(|name| name.parse().ok());
+        Ok(names.take(most).collect())
+    }
+
     fn remember(&self, key: (Path, String), digest: Digest) {
         let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
         if digests.len() >= MOST_REMEMBERED {
@@ -144,11 +184,11 @@ impl CatalogFiles {
 }
 
 async fn hash(mut content: Content) -> Result<Digest, StoreError> {
-    let mut hasher = Sha256::new();
+    let mut hasher = Hasher::new(Algorithm::Sha256);
     while let Some(piece) = content.stream.try_next().await? {
         hasher.update(&piece);
     }
-    Ok(Digest::of_hasher(hasher))
+    Ok(hasher.finish())
 }
 
 /// The characters of a catalog path need no escape in a file name, so the path is taken as it is.

@@ -2,19 +2,17 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetResult, GetResultPayload};
 
+use crate::buffers::Buffer;
 use crate::error::StoreError;
-
-/// Bytes read from a local file at a time. `object_store` itself reads 8 KiB, which costs a thread hand-over
-/// each and keeps a fast disk idle; a larger piece costs memory for each open download.
-const PIECE: u64 = 256 * 1024;
+use crate::resident;
+use crate::upload::blocking;
 
 /// Some bytes of one object, as a stream that holds one piece at a time.
 pub struct Content {
@@ -42,32 +40,37 @@ fn file_pieces(
     file: Arc<File>,
     range: Range<u64>,
     path: Path,
-) -> impl futures_util::Stream<Item = Result<Bytes, StoreError>> {
-    stream::try_unfold((file, range, path), |(file, range, path)| async move {
+) -> impl Stream<Item = Result<Bytes, StoreError>> {
+    stream::try_unfold((file, range, path), |(file, mut range, path)| async move {
         if range.is_empty() {
             return Ok(None);
         }
-        let end = range.end.min(range.start.saturating_add(PIECE));
-        let piece = read_piece(Arc::clone(&file), range.start..end).await?;
+        let piece = read_piece(Arc::clone(&file), &range).await?;
         if piece.is_empty() {
             return Err(StoreError::Damaged { path: path.to_string(), why: "it became shorter" });
         }
-        let start = range.start + piece.len() as u64;
-        Ok(Some((piece, (file, start..range.end, path))))
+        range.start += piece.len() as u64;
+        Ok(Some((piece, (file, range, path))))
     })
 }
 
-/// Reads what one `read` gives of `range`; empty at the end of the file.
-pub(crate) async fn read_piece(file: Arc<File>, range: Range<u64>) -> Result<Bytes, StoreError> {
-    let read = tokio::task::spawn_blocking(move || {
-        let len = range.end.saturating_sub(range.start).min(PIECE) as usize;
-        let mut buffer = vec![0u8; len];
-        let read = file.read_at(&mut buffer, range.start)?;
-        buffer.truncate(read);
-        Ok(Bytes::from(buffer))
-    });
-    match read.await {
-        Ok(result) => result.map_err(StoreError::staging("read a file")),
-        Err(e) => Err(StoreError::Staging { doing: "read a file", source: std::io::Error::other(e) }),
+/// Reads the first bytes of a range, as many as are at hand or fit into a buffer; none at the end of the file. `object_store`
+/// itself reads 8 KiB at a time, which costs a visit to another thread each. Here that is only for what is not in memory, and
+/// then the system reads ahead.
+async fn read_piece(file: Arc<File>, range: &Range<u64>) -> Result<Bytes, StoreError> {
+    let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+    let (mut buffer, start) = (Buffer::take(wanted), range.start);
+    if let Some(read) = resident::read_at(&file, buffer.room(), start) {
+        return Ok(buffer.freeze(read));
     }
+    blocking("read a file", move || {
+        let read = loop {
+            match rustix::io::pread(&file, buffer.room(), start) {
+                Err(rustix::io::Errno::INTR) => {}
+                read => break read?,
+            }
+        };
+        Ok(buffer.freeze(read))
+    })
+    .await
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::digest::Digest;
+use crate::recipe::RecipeError;
 
 /// An object could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,26 @@ pub enum StoreError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// Another server changed it first.
+    #[error("another server went on with {path} first; ask how far it has come")]
+    Overtaken {
+        /// Which object.
+        path: String,
+    },
+    /// The storage was written by another version, or by something else.
+    #[error("the storage has another layout than this version's; give an empty one and push again")]
+    Layout,
+    /// A clean-up is just deciding about something that a writer relies on.
+    #[error("a clean-up is deciding about something that this relies on; try again in a moment")]
+    Condemned,
+    /// What stands where a recipe should be cannot be read as one.
+    #[error("the recipe {path} cannot be used: {source}; push the blob again")]
+    Recipe {
+        /// Which object.
+        path: String,
+        /// What is wrong with it.
+        source: RecipeError,
+    },
     /// A local file of the staging area failed.
     #[error("cannot {doing} in the staging area: {source}")]
     Staging {
@@ -44,6 +65,10 @@ pub enum StoreError {
 impl StoreError {
     pub(crate) fn staging(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Staging { doing, source }
+    }
+
+    pub(crate) fn recipe(path: &object_store::path::Path, source: RecipeError) -> Self {
+        Self::Recipe { path: path.to_string(), source }
     }
 
     /// Sorts an object store's failure: only a file standing in the way is the caller's doing.
@@ -95,11 +120,11 @@ pub enum CommitError {
     #[error("the content is {actual}, not {expected}; send it again")]
     Digest {
         /// The digest that was promised.
-        expected: Digest,
+        expected: Box<Digest>,
         /// The digest of what came.
-        actual: Digest,
+        actual: Box<Digest>,
     },
-    /// The store failed; the upload is kept.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

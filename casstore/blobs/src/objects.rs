@@ -1,37 +1,27 @@
-//! The object store behind all three stores, and how a sealed upload lands in it.
+//! The object store behind everything: what this crate needs of one, with "there is nothing" told apart from failure.
 //!
-//! On a local disk `object_store` (with `fsync` on) writes small objects as wanted: temporary name, flush,
-//! rename, flush the directory. Large ones come from the staging area, which lies on the same file system, so
-//! landing is one rename. Other object stores get a copy in parts.
+//! On a local disk `object_store` (with `fsync` on) writes as wanted: temporary name, flush, rename, flush the directory. What it
+//! cannot do there is added: replacing an object that still is what it was, and reading a small file in one go.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    Error as BackendError, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutPayload,
-    RenameOptions, RenameTargetMode, WriteMultipart,
+    Error as BackendError, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload,
+    RenameOptions, RenameTargetMode, UpdateVersion,
 };
+use tokio::sync::Mutex;
 
-use crate::content::{Content, read_piece};
+use crate::content::Content;
 use crate::error::{StoreError, is_obstruction};
-use crate::upload::Sealed;
-
-/// Size of a part when copying to an object store; S3 takes no less than 5 MiB.
-const PART: usize = 8 * 1024 * 1024;
-/// Parts in flight while copying; with [`PART`] the memory that one landing takes.
-const PARTS_IN_FLIGHT: usize = 2;
-
-/// How a file of the staging area becomes an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Landing {
-    /// The staging area is `uploads/` of the same local file system.
-    Rename,
-    /// The store is elsewhere.
-    Copy,
-}
+use crate::resident::{self, Resident};
+use crate::upload::blocking;
 
 /// What to do if the object exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +40,15 @@ pub(crate) enum Landed {
 #[derive(Clone, Debug)]
 pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
-    landing: Landing,
+    /// The directory that a local store lies in, for reading small files in one go.
+    directory: Option<Arc<PathBuf>>,
+    /// Local file systems have no conditional replacement; one process serves a directory, so a lock does.
+    exchanges: Arc<Mutex<()>>,
 }
 
 impl Objects {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, landing: Landing) -> Self {
-        Self { store, landing }
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, directory: Option<PathBuf>) -> Self {
+        Self { store, directory: directory.map(Arc::new), exchanges: Arc::default() }
     }
 
     pub(crate) async fn head(&self, path: &Path) -> Result<Option<ObjectMeta>, StoreError> {
@@ -80,20 +73,104 @@ impl Objects {
 
     /// Reads a whole object that is known to be small; a larger one is damaged.
     pub(crate) async fn read_small(&self, path: &Path, limit: usize) -> Result<Option<Bytes>, StoreError> {
-        let Some(mut content) = self.open(path, GetOptions::new()).await? else { return Ok(None) };
+        Ok(self.read_versioned(path, limit).await?.map(|(bytes, _)| bytes))
+    }
+
+    pub(crate) async fn read_versioned(
+        &self,
+        path: &Path,
+        limit: usize,
+    ) -> Result<Option<(Bytes, Option<UpdateVersion>)>, StoreError> {
+        let too_long = || StoreError::Damaged { path: path.to_string(), why: "it is too long" };
+        if let Some(directory) = &self.directory {
+            let file = directory.join(path.as_ref());
+            match resident::read(&file, limit) {
+                Resident::Here(bytes) => return Ok(Some((bytes, None))),
+                Resident::Nothing => return Ok(None),
+                Resident::Unknown => {}
+            }
+            let read = blocking("read a file", move || read_file(&file, limit)).await?;
+            return read.map(|bytes| bytes.map(|bytes| (bytes, None)).ok_or_else(too_long)).transpose();
+        }
+        let result = self.store.get_opts(path, GetOptions::new()).await;
+        let Some(result) = found(result, "read", path)? else { return Ok(None) };
+        let version =
+            UpdateVersion { e_tag: result.meta.e_tag.clone(), version: result.meta.version.clone() };
+        let mut content = Content::new(result);
         let mut whole = BytesMut::new();
         while let Some(piece) = content.stream.try_next().await? {
             if whole.len() + piece.len() > limit {
-                return Err(StoreError::Damaged { path: path.to_string(), why: "it is too long" });
+                return Err(too_long());
             }
             whole.extend_from_slice(&piece);
         }
-        Ok(Some(whole.freeze()))
+        Ok(Some((whole.freeze(), Some(version))))
     }
 
+    /// Writes an object, whatever stood there.
     pub(crate) async fn write_small(&self, path: &Path, bytes: Bytes) -> Result<(), StoreError> {
-        let result = self.store.put(path, PutPayload::from_bytes(bytes)).await;
-        result.map(drop).map_err(|e| StoreError::backend("write", path, e))
+        self.put(path, bytes, PutMode::Overwrite).await.map(drop)
+    }
+
+    /// Writes an object that says what a process is about to do. It need not outlive a power cut, which that process does not.
+    pub(crate) async fn write_passing(&self, path: &Path, bytes: Bytes) -> Result<(), StoreError> {
+        let Some(directory) = &self.directory else { return self.write_small(path, bytes).await };
+        let file = directory.join(path.as_ref());
+        blocking("write a note", move || {
+            // Names that end so are not listed.
+            let mut new = file.clone().into_os_string();
+            new.push("#1");
+            if let Some(parent) = file.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            std::fs::write(&new, bytes)?;
+            std::fs::rename(&new, &file)
+        })
+        .await
+    }
+
+    /// Writes an object that is not there yet; says whether it did.
+    pub(crate) async fn create_small(&self, path: &Path, bytes: Bytes) -> Result<bool, StoreError> {
+        self.put(path, bytes, PutMode::Create).await
+    }
+
+    /// Replaces an object that still holds `before`; says whether it did.
+    pub(crate) async fn exchange_small(
+        &self,
+        path: &Path,
+        before: &[u8],
+        after: Bytes,
+    ) -> Result<bool, StoreError> {
+        let _alone = match self.directory {
+            Some(_) => Some(self.exchanges.lock().await),
+            None => None,
+        };
+        // One byte more than expected is already something else.
+        match self.read_versioned(path, before.len()).await {
+            Ok(Some((bytes, version))) if bytes == before => {
+                self.put(path, after, version.map_or(PutMode::Overwrite, PutMode::Update)).await
+            }
+            Ok(_) | Err(StoreError::Damaged { .. }) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn put(&self, path: &Path, bytes: Bytes, mode: PutMode) -> Result<bool, StoreError> {
+        match self.store.put_opts(path, PutPayload::from_bytes(bytes), mode.into()).await {
+            Ok(_) => Ok(true),
+            Err(BackendError::AlreadyExists { .. } | BackendError::Precondition { .. }) => Ok(false),
+            Err(e) => Err(StoreError::backend("write", path, e)),
+        }
+    }
+
+    /// The names right below a prefix that have more below them, sorted.
+    pub(crate) async fn children(&self, prefix: &Path) -> Result<Vec<String>, StoreError> {
+        let listed = self.store.list_with_delimiter(Some(prefix)).await;
+        let Some(listed) = found(listed, "list", prefix)? else { return Ok(Vec::new()) };
+        let mut names: Vec<String> = Vec::new();
+        names.extend(listed.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)));
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Deletes an object, if there is one; object stores do not say whether there was.
@@ -105,76 +182,71 @@ impl Objects {
         self.store.list(Some(&prefix)).map_err(move |e| StoreError::backend("list", &prefix, e)).boxed()
     }
 
-    /// Gives a sealed upload its final name. The upload is spent unless this fails.
-    pub(crate) async fn land(
+    /// Replaces an object that still is of this version; gives the new one if it did. Not for local storage, which has none.
+    pub(crate) async fn replace_version(
         &self,
-        sealed: Sealed,
-        to: &Path,
-        if_exists: IfExists,
-    ) -> Result<Landed, StoreError> {
-        // A task of its own, because the request that waits for it may be dropped at any moment, and the upload's
-        // lock must not be free while its file is being renamed.
-        let (this, path) = (self.clone(), to.clone());
-        let landing = tokio::spawn(async move { this.land_undisturbed(sealed, &path, if_exists).await });
-        landing.await.unwrap_or_else(|e| {
-            let source = std::io::Error::other(e);
-            Err(StoreError::Staging { doing: "land an upload", source })
-        })
-    }
-
-    async fn land_undisturbed(
-        &self,
-        sealed: Sealed,
-        to: &Path,
-        if_exists: IfExists,
-    ) -> Result<Landed, StoreError> {
-        let from = match self.landing {
-            Landing::Rename => Path::from_iter(["uploads", sealed.file_name()]),
-            Landing::Copy => Path::from_iter(["incoming", sealed.file_name()]),
-        };
-        let result = match (self.landing, if_exists) {
-            (Landing::Copy, IfExists::Replace) => self.copy_in(&sealed, to).await.map(|()| Landed::Yes),
-            (Landing::Copy, IfExists::Keep) => {
-                self.copy_in(&sealed, &from).await?;
-                self.rename(&from, to, RenameTargetMode::Create).await
-            }
-            (Landing::Rename, IfExists::Replace) => self.rename(&from, to, RenameTargetMode::Overwrite).await,
-            (Landing::Rename, IfExists::Keep) => self.rename(&from, to, RenameTargetMode::Create).await,
-        };
-        if result.is_ok() {
-            sealed.spend().await;
+        path: &Path,
+        bytes: Bytes,
+        version: UpdateVersion,
+    ) -> Result<Option<UpdateVersion>, StoreError> {
+        let mode = PutMode::Update(version);
+        match self.store.put_opts(path, PutPayload::from_bytes(bytes), mode.into()).await {
+            Ok(put) => Ok(Some(UpdateVersion { e_tag: put.e_tag, version: put.version })),
+            Err(BackendError::Precondition { .. } | BackendError::NotFound { .. }) => Ok(None),
+            Err(e) => Err(StoreError::backend("write", path, e)),
         }
-        result
     }
 
-    async fn rename(&self, from: &Path, to: &Path, mode: RenameTargetMode) -> Result<Landed, StoreError> {
+    /// Moves an object.
+    pub(crate) async fn rename(
+        &self,
+        from: &Path,
+        to: &Path,
+        if_exists: IfExists,
+    ) -> Result<Landed, StoreError> {
+        let mode = match if_exists {
+            IfExists::Replace => RenameTargetMode::Overwrite,
+            IfExists::Keep => RenameTargetMode::Create,
+        };
         let options = RenameOptions::new().with_target_mode(mode);
-        match self.store.rename_opts(from, to, options).await {
-            Ok(()) => Ok(Landed::Yes),
-            Err(BackendError::AlreadyExists { .. }) => Ok(Landed::Existed),
-            Err(e) => Err(StoreError::backend("write", to, e)),
-        }
+        landed(self.store.rename_opts(from, to, options).await, to)
     }
 
-    async fn copy_in(&self, sealed: &Sealed, to: &Path) -> Result<(), StoreError> {
-        let failed = |e| StoreError::backend("write", to, e);
-        let parts = self.store.put_multipart(to).await.map_err(failed)?;
-        let mut parts = WriteMultipart::new_with_chunk_size(parts, PART);
-        let mut at = 0;
-        while at < sealed.len() {
-            let piece = match read_piece(sealed.file(), at..sealed.len()).await {
-                Ok(piece) if !piece.is_empty() => piece,
-                other => {
-                    let _ = parts.abort().await;
-                    let why = "a staged file became shorter";
-                    return Err(other.err().unwrap_or(StoreError::Damaged { path: to.to_string(), why }));
-                }
-            };
-            at += piece.len() as u64;
-            parts.wait_for_capacity(PARTS_IN_FLIGHT).await.map_err(failed)?;
-            parts.put(piece);
-        }
-        parts.finish().await.map(drop).map_err(failed)
+    /// Copies an object, without its bytes passing through here.
+    pub(crate) async fn copy(
+        &self,
+        from: &Path,
+        to: &Path,
+        if_exists: IfExists,
+    ) -> Result<Landed, StoreError> {
+        let result = match if_exists {
+            IfExists::Replace => self.store.copy(from, to).await,
+            IfExists::Keep => self.store.copy_if_not_exists(from, to).await,
+        };
+        landed(result, to)
+    }
+}
+
+fn landed(result: Result<(), BackendError>, to: &Path) -> Result<Landed, StoreError> {
+    match result {
+        Ok(()) => Ok(Landed::Yes),
+        Err(BackendError::AlreadyExists { .. } | BackendError::Precondition { .. }) => Ok(Landed::Existed),
+        Err(e) => Err(StoreError::backend("write", to, e)),
+    }
+}
+
+/// A whole file; `None` inside if it is longer than `limit`, outside if there is none.
+fn read_file(path: &std::path::Path, limit: usize) -> io::Result<Option<Option<Bytes>>> {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    let read = File::open(path).and_then(|file| {
+        let mut bytes = Vec::new();
+        file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    match read {
+        Ok(bytes) => Ok(Some((bytes.len() <= limit).then(|| Bytes::from(bytes)))),
+        Err(e) if matches!(e.kind(), NotFound | NotADirectory | IsADirectory) => Ok(None),
+        Err(e) => Err(e),
     }
 }
 

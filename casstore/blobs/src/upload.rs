@@ -1,140 +1,277 @@
-//! One upload: a file of the staging area that grows at its end, and its running hash.
+//! One upload: bytes that arrive, in order, and how far they have come.
 //!
-//! Whoever holds an [`Upload`] holds its lock. Each append moves the whole value on to a blocking thread and
-//! back, so when a request dies in the middle, the write still ends before anyone else gets the upload, and
-//! length, hash and file never disagree.
+//! Whoever holds an [`Upload`] holds its lock. What may block moves the whole value on to another thread and back, so when a request
+//! dies in the middle, the write still ends before anyone else gets the upload, and bytes, hash and length never disagree. A session
+//! that is dropped is put away, as [`Upload::park`] does; an upload that nobody can come back for is removed.
+//!
+//! Where the bytes lie meanwhile: `staged_file.rs` for a local storage, `staged_parts.rs` for a bucket. How they become an object:
+//! `landing.rs`.
 
-use std::fs::File;
 use std::io;
-use std::num::NonZeroU64;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
+use futures_util::stream::TryStreamExt;
+use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::digest::Digest;
+use crate::blobs::Blobs;
+use crate::digest::{Algorithm, Digest};
 use crate::error::StoreError;
+use crate::keys::DataId;
+use crate::progress::Progress;
+use crate::recipe::{Body, Extent, Recipe};
+use crate::staged_file::{self, StagedFile};
+use crate::staged_parts::StagedParts;
 use crate::uploads::Register;
-
-/// Bytes of an upload that are sent to the disk together while more arrive.
-const WRITE_BACK: u64 = 8 * 1024 * 1024;
-
-/// How far an upload has come.
-#[derive(Debug)]
-pub(crate) enum Progress {
-    /// Found on disk after a restart: to be hashed again before anything is added.
-    Unread,
-    /// This many bytes are on file, with their hash.
-    At(u64, Sha256),
-    /// Finished or cancelled; the file is gone.
-    Spent,
-}
-
-impl Progress {
-    pub(crate) fn start() -> Self {
-        Self::At(0, Sha256::new())
-    }
-
-    /// Hashes what is already on file.
-    pub(crate) fn of_file(file: &File) -> io::Result<Self> {
-        let mut buffer = vec![0u8; 256 * 1024];
-        let (mut len, mut hasher) = (0u64, Sha256::new());
-        loop {
-            let read = file.read_at(&mut buffer, len)?;
-            let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else { break };
-            hasher.update(piece);
-            len += read as u64;
-        }
-        Ok(Self::At(len, hasher))
-    }
-}
 
 /// An upload that the holder alone may write to.
 #[derive(Debug)]
 pub struct Upload {
-    pub(crate) file: Arc<File>,
-    pub(crate) path: PathBuf,
-    pub(crate) progress: OwnedMutexGuard<Progress>,
-    pub(crate) register: Arc<Register>,
-    /// Set where nobody can come back for the upload; acts when dropped.
-    pub(crate) _remove: Option<RemoveOnDrop>,
+    pub(crate) progress: Progress,
+    /// How it was when it was taken up, for [`Upload::rewind`].
+    before: Box<Progress>,
+    changed: bool,
+    /// Gone when the upload is put away or removed.
+    pub(crate) held: Option<Held>,
 }
 
-/// Removes a file that a dropped request would leave behind.
+/// Where an upload's bytes are, and the lock on it.
 #[derive(Debug)]
-pub(crate) struct RemoveOnDrop(pub(crate) PathBuf);
+pub(crate) struct Held {
+    pub(crate) medium: Medium,
+    hold: Hold,
+}
 
-impl Drop for RemoveOnDrop {
-    fn drop(&mut self) {
-        // After landing there is nothing left to remove; otherwise the sweep will find it.
-        let _ = std::fs::remove_file(&self.0);
-    }
+#[derive(Debug)]
+pub(crate) enum Medium {
+    File(StagedFile),
+    Parts(Box<StagedParts>),
+}
+
+/// The hold on a session, or that there is none to go back to.
+#[derive(Debug)]
+pub(crate) enum Hold {
+    Session { slot: OwnedMutexGuard<Slot>, register: Arc<Register>, name: String, owner: String },
+    Once,
+}
+
+/// What is left when nobody holds a session.
+#[derive(Debug)]
+pub(crate) enum Slot {
+    /// It is where it was put away, as far as this server knows.
+    Away,
+    /// It came this far, and its file is on this server.
+    At(Box<Progress>),
+    /// Finished or cancelled.
+    Spent,
 }
 
 impl Upload {
-    /// Bytes received so far.
-    pub fn received(&self) -> u64 {
-        if let Progress::At(len, _) = *self.progress { len } else { 0 }
+    pub(crate) fn new(progress: Progress, medium: Medium, hold: Hold) -> Self {
+        let before = Box::new(progress.clone());
+        Self { progress, before, changed: false, held: Some(Held { medium, hold }) }
     }
 
-    /// Adds pieces at the end, one after the other. After a failure the upload stands where it stood before the piece that failed.
+    /// Bytes received so far.
+    pub fn received(&self) -> u64 {
+        self.progress.received()
+    }
+
+    /// How many extents it has so far.
+    pub(crate) fn extent_count(&self) -> usize {
+        self.progress.extents().len()
+    }
+
+    /// Where its bytes lie so far, or will when it has landed.
+    pub(crate) fn extents(&self) -> Vec<Extent> {
+        let (own, data) = (self.progress.own(), self.data());
+        let landed = |extent: &Extent| {
+            let data = if extent.data == own { data } else { extent.data };
+            Extent { data, ..*extent }
+        };
+        self.progress.extents().iter().map(landed).collect()
+    }
+
+    /// The data object that its new bytes will be.
+    pub(crate) fn data(&self) -> DataId {
+        match &self.held {
+            Some(Held { medium: Medium::Parts(parts), .. }) => parts.target(),
+            _ => self.progress.own(),
+        }
+    }
+
+    /// By what it is being hashed.
+    pub fn algorithm(&self) -> Algorithm {
+        self.progress.hasher().algorithm()
+    }
+
+    /// Adds pieces at the end, one after the other. After a failure the session stands where it stood before the piece that failed.
     pub async fn append(self, pieces: Vec<Bytes>) -> Result<Self, StoreError> {
-        blocking("write an upload", move || {
+        let mut this = blocking("write an upload", move || {
             let mut this = self;
-            if let Progress::At(len, hasher) = &mut *this.progress {
-                let before = *len;
-                for piece in pieces {
-                    this.file.write_all_at(&piece, *len)?;
-                    hasher.update(&piece);
-                    *len += piece.len() as u64;
-                }
-                write_back(&this.file, before, *len);
+            this.changed = true;
+            match this.held.as_mut().map(|held| &mut held.medium) {
+                Some(Medium::File(file)) => file.append(&mut this.progress, &pieces)?,
+                Some(Medium::Parts(parts)) => parts.append(&mut this.progress, &pieces)?,
+                None => {}
             }
             Ok(this)
         })
-        .await
+        .await?;
+        if let Some(Held { medium: Medium::Parts(parts), .. }) = &mut this.held {
+            parts.flush(this.progress.own()).await?;
+        }
+        Ok(this)
     }
 
-    /// Flushes what was received and fixes its digest.
-    pub async fn seal(self) -> Result<Sealed, StoreError> {
-        blocking("flush an upload", move || {
-            let (len, hasher) = match &*self.progress {
-                Progress::At(len, hasher) => (*len, hasher.clone()),
-                Progress::Unread | Progress::Spent => (0, Sha256::new()),
-            };
-            // A failed append may have left a tail.
-            self.file.set_len(len)?;
-            self.file.sync_all()?;
-            Ok(Sealed { digest: Digest::of_hasher(hasher), len, upload: self })
-        })
-        .await
+    /// Adds the bytes `range` of a blob at the end, by reference: they are read and hashed, but not stored again. After a failure
+    /// the session stands where it stood before. The caller sees to it that the blob stays until the upload is committed.
+    pub async fn copy(self, blobs: &Blobs, recipe: &Recipe, range: Range<u64>) -> Result<Self, StoreError> {
+        let outside = || {
+            let why = "it is shorter than the range that was asked for";
+            StoreError::Damaged { path: "the recipe of a copy".to_owned(), why }
+        };
+        if range.end > recipe.size() || range.start > range.end {
+            return Err(outside());
+        }
+        if let Body::Inline(bytes) = recipe.body() {
+            let part = bytes.get(range.start as usize..range.end as usize).ok_or_else(outside)?;
+            return self.append(vec![bytes.slice_ref(part)]).await;
+        }
+        let mut this = self;
+        let extents = recipe.extents_of(range);
+        let mut hasher = this.progress.hasher().clone();
+        for extent in &extents {
+            let mut content = blobs.data().open_extent(extent).await?;
+            while let Some(piece) = content.stream.try_next().await? {
+                let hash = move || {
+                    hasher.update(&piece);
+                    Ok(hasher)
+                };
+                hasher = blocking("hash what is copied", hash).await?;
+            }
+        }
+        let too_many =
+            || StoreError::Damaged { path: "an upload".to_owned(), why: "it has too many extents" };
+        this.progress.copied(&extents, hasher).ok_or_else(too_many)?;
+        this.changed = true;
+        Ok(this)
+    }
+
+    /// Goes back to how the session was when it was taken up.
+    pub async fn rewind(self) -> Result<Self, StoreError> {
+        let mut this = self;
+        if let Some(Held { medium: Medium::Parts(parts), .. }) = &mut this.held {
+            parts.rewind(this.before.own()).await?;
+        }
+        this.progress = (*this.before).clone();
+        this.changed = false;
+        Ok(this)
+    }
+
+    /// Puts the session away, so that any server of a bucket, or this one, can go on with it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Overtaken`] if another server went on with it meanwhile: what was added here is lost.
+    pub async fn park(mut self) -> Result<(), StoreError> {
+        match self.held.take() {
+            Some(held) => put_away(self.progress.clone(), self.changed, held).await,
+            None => Ok(()),
+        }
     }
 
     /// Gives the upload up and removes what was received.
-    pub async fn discard(self) {
-        let removed = blocking("remove an upload", move || {
-            let mut this = self;
-            *this.progress = Progress::Spent;
-            // It may have been renamed away already; a leftover is swept up later.
-            let _ = std::fs::remove_file(&this.path);
-            // Only now, so that nobody finds the file under a fresh lock.
-            this.register.forget(&this.path);
-            Ok(())
-        });
-        // What the closure does cannot fail.
-        let _ = removed.await;
+    pub async fn discard(mut self) -> Result<(), StoreError> {
+        match self.held.take() {
+            Some(held) => remove(self.progress.own(), held).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Fixes the digest of what was received, by the algorithm that it was begun with.
+    pub fn seal(self) -> Sealed {
+        Sealed { digest: self.progress.hasher().clone().finish(), upload: self }
     }
 }
 
-/// An upload that is complete and flushed, and can land under its final name.
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        let (progress, changed) = (self.progress.clone(), self.changed);
+        match held {
+            Held { medium: Medium::File(file), hold: Hold::Once } => drop(staged_file::remove(file.path())),
+            held => {
+                // Without a runtime the process is ending, and what was put away before is what counts.
+                let Ok(runtime) = Handle::try_current() else { return };
+                runtime.spawn(async move {
+                    if let Err(error) = put_away(progress, changed, held).await {
+                        tracing::debug!(%error, "an upload was dropped and could not be put away");
+                    }
+                });
+            }
+        }
+    }
+}
+
+async fn put_away(progress: Progress, changed: bool, held: Held) -> Result<(), StoreError> {
+    let Held { mut medium, hold } = held;
+    let Hold::Session { mut slot, register, name, owner } = hold else {
+        return remove(progress.own(), Held { medium, hold }).await;
+    };
+    match &mut medium {
+        Medium::Parts(parts) => {
+            let saved = if changed { parts.save(&progress).await } else { Ok(()) };
+            register.release(&name);
+            saved
+        }
+        // While all bytes are new, the file says everything.
+        Medium::File(_) if !changed || progress.is_whole() => {
+            *slot = Slot::At(Box::new(progress));
+            Ok(())
+        }
+        Medium::File(_) => {
+            let save = move || {
+                let Medium::File(file) = &medium else { return Ok(()) };
+                let saved = file.save(&owner, &progress);
+                *slot = Slot::At(Box::new(progress));
+                saved
+            };
+            blocking("put an upload away", save).await
+        }
+    }
+}
+
+async fn remove(own: DataId, held: Held) -> Result<(), StoreError> {
+    let Held { medium, mut hold } = held;
+    if let Hold::Session { slot, .. } = &mut hold {
+        **slot = Slot::Spent;
+    }
+    let removed = match medium {
+        Medium::Parts(parts) => parts.remove(own).await,
+        // It may have been renamed away already; a leftover is swept up later.
+        Medium::File(file) => {
+            blocking("remove an upload", move || {
+                staged_file::remove(file.path());
+                Ok(())
+            })
+            .await
+        }
+    };
+    // Only now, so that nobody finds it under a fresh lock.
+    if let Hold::Session { register, name, .. } = &hold {
+        register.forget(name);
+    }
+    removed
+}
+
+/// An upload that is complete, and can land under its final name.
 #[derive(Debug)]
 pub struct Sealed {
     digest: Digest,
-    len: u64,
-    upload: Upload,
+    pub(crate) upload: Upload,
 }
 
 impl Sealed {
@@ -144,35 +281,37 @@ impl Sealed {
     }
 
     /// The number of its bytes.
-    pub(crate) fn len(&self) -> u64 {
-        self.len
+    pub fn size(&self) -> u64 {
+        self.upload.received()
     }
 
-    pub(crate) fn file(&self) -> Arc<File> {
-        Arc::clone(&self.upload.file)
+    /// The data object that its new bytes will be.
+    pub(crate) fn data(&self) -> DataId {
+        self.upload.data()
     }
 
-    pub(crate) fn file_name(&self) -> &str {
-        file_name(&self.upload.path)
+    /// Where its bytes will lie when it has landed.
+    pub(crate) fn extents(&self) -> Vec<Extent> {
+        self.upload.extents()
+    }
+
+    /// All its bytes, if they are no more than `most` and all new.
+    pub(crate) async fn inline(&self, most: usize) -> Result<Option<Bytes>, StoreError> {
+        let progress = &self.upload.progress;
+        let Some(held) = &self.upload.held else { return Ok(None) };
+        if progress.own_len() > most as u64 || !progress.is_whole() {
+            return Ok(None);
+        }
+        match &held.medium {
+            Medium::File(file) => file.read_all(progress.own_len()).await.map(Some),
+            Medium::Parts(parts) => parts.read_all(progress).await,
+        }
     }
 
     /// Ends the upload, whose bytes have landed or are not wanted.
     pub(crate) async fn spend(self) {
-        self.upload.discard().await;
-    }
-}
-
-pub(crate) fn file_name(path: &Path) -> &str {
-    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
-}
-
-/// Lets the system begin to write to the disk what is complete, so that less is left for the flush at the end. An advice and no flush:
-/// it waits for nothing, and an error of the disk is still there for the flush to find.
-fn write_back(file: &File, before: u64, after: u64) {
-    let (first, last) = (before / WRITE_BACK, after / WRITE_BACK);
-    if let Some(length) = NonZeroU64::new((last - first) * WRITE_BACK) {
-        // Without the advice it only takes longer.
-        let _ = rustix::fs::fadvise(file, first * WRITE_BACK, Some(length), rustix::fs::Advice::DontNeed);
+        // It has served its purpose; a leftover is swept up later.
+        let _ = self.upload.discard().await;
     }
 }
 

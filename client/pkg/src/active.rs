@@ -207,6 +207,7 @@ pub fn installed(target: &Target, store: &Store) -> Result<Vec<Installed>, Failu
         found.push(Installed {
             facts: crate::catalogs::facts(index.descriptor(), layer.id),
             asked: layer.asked,
+            held: false,
         });
     }
     Ok(found)

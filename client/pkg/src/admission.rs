@@ -60,7 +60,7 @@ fn refused(doing: &str, refusal: &Refusal) -> Failure {
 }
 
 /// Names of this hardware; none where nobody says.
-fn hardware() -> &'static [String] {
+pub fn hardware() -> &'static [String] {
     static NAMES: OnceLock<Vec<String>> = OnceLock::new();
     NAMES.get_or_init(|| names(&std::fs::read(DEVICE_TREE).unwrap_or_default()))
 }

@@ -83,9 +83,9 @@ impl Offers {
 
     /// The failure behind a request without a plan: of a name that only unreadable entries have, theirs.
     pub fn no_plan(&self, error: NoPlan) -> Failure {
-        if let NoPlan::NotFound { name, .. } = &error {
+        if let NoPlan::NotFound { name, .. } | NoPlan::NoVersion { name, .. } = &error {
             let (kind, bare) = split_name(name);
-            let bare = bare.split('=').next().unwrap_or(bare);
+            let bare = bare.split(['=', '<', '>', '!']).next().unwrap_or(bare).trim_end();
             let named = |target: &TargetName| {
                 let mut parts = target.as_str().split('/');
                 let found = parts.next().and_then(Kind::parse);
@@ -109,18 +109,18 @@ impl Offers {
 /// What a plan needs to know of a layer.
 pub fn facts(descriptor: &Descriptor, layer: LayerId) -> Facts {
     let dependencies = |texts: &[String]| texts.iter().filter_map(|text| Dependency::parse(text)).collect();
-    let names = |texts: &[String]| {
-        texts.iter().filter_map(|text| text.split(' ').next()).map(str::to_owned).collect()
-    };
     Facts {
         kind: descriptor.kind(),
         name: descriptor.name().to_owned(),
         version: descriptor.version().to_owned(),
         arch: descriptor.arch().to_owned(),
         abi: descriptor.abi().map(str::to_owned),
-        provides: names(descriptor.provides()),
+        compatible: descriptor.compatible().to_vec(),
+        provides: dependencies(descriptor.provides()),
         depends: dependencies(descriptor.depends()),
         conflicts: dependencies(descriptor.conflicts()),
+        replaces: dependencies(descriptor.replaces()),
+        upgrade_from: descriptor.upgrade_from().map(str::to_owned),
         layer,
     }
 }
@@ -195,10 +195,11 @@ fn offer_of(
 /// Exit code of a request without a plan.
 pub fn no_plan(error: NoPlan) -> Failure {
     let code = match &error {
-        NoPlan::NotFound { .. } => ExitCode::NotFound,
+        NoPlan::NotFound { .. } | NoPlan::NoVersion { .. } => ExitCode::NotFound,
         NoPlan::Ambiguous { .. } => ExitCode::Usage,
         NoPlan::WrongMachine { .. } => ExitCode::Machine,
-        NoPlan::Unmet { .. } | NoPlan::Conflict { .. } | NoPlan::StillNeeded { .. } => ExitCode::Conflict,
+        NoPlan::Impossible { .. } | NoPlan::StillNeeded { .. } => ExitCode::Conflict,
+        NoPlan::TooHard => ExitCode::Failure,
     };
     Failure::new(code, error.to_string())
 }

@@ -83,13 +83,16 @@ Examples:
     /// Install layers with all they need, as a new generation
     #[command(
         after_help = "Only chunks that the store lacks are fetched. Nothing changes unless everything succeeds.
+What is installed stays as it is unless it stands in the way; an older version comes back only
+by name and version.
 Examples:
   pkg install jq
   pkg install -y base/debian model/minilm site/docs
-  pkg install jq=1.6-2"
+  pkg install jq=1.6-2
+  pkg install 'jq>=1.6'"
     )]
     Install {
-        /// Names, KIND/NAME, or NAME=VERSION
+        /// Names, KIND/NAME, or NAME=VERSION (also < <= > >= !=)
         #[arg(required = true)]
         names: Vec<String>,
         #[command(flatten)]

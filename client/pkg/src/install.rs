@@ -2,6 +2,7 @@
 
 use crate::activate::{self, Reason};
 use crate::active::{self, active_generation};
+use crate::admission;
 use crate::candidate::Candidate;
 use crate::catalogs::{self, Offers};
 use crate::clean;
@@ -13,7 +14,7 @@ use crate::room;
 use crate::target::{ABIS, Target};
 use plyos_ids::{Kind, LayerId};
 use plyos_namespace::generation::{Generation, GenerationLayer};
-use plyos_plan::resolve::{self, Change, Machine};
+use plyos_plan::resolve::{self, Change, KeptBack, Machine, Plan};
 use plyos_report::{ExitCode, Failure, OrFail, human, percent, print_json};
 use plyos_storefile::Writer;
 use plyos_storefile::{Action, RecordType};
@@ -27,10 +28,10 @@ pub async fn install(target: &Target, names: &[String], consent: Consent) -> Res
     let mut writer = target.writer()?;
     let offers = Offers::load(target, &writer)?;
     let installed = active::installed(target, &writer)?;
-    let changes = resolve::install(&offers.facts, &installed, machine(), names)
+    let plan = resolve::install(&offers.facts, &installed, machine(), names)
         .map_err(|error| offers.no_plan(error))?;
     let reason = reason(Action::Install, "install", names, consent);
-    carry_out(target, &mut writer, &offers, &changes, consent, &reason).await
+    carry_out(target, &mut writer, &offers, &plan, consent, &reason).await
 }
 
 /// `pkg upgrade`
@@ -38,10 +39,10 @@ pub async fn upgrade(target: &Target, names: &[String], consent: Consent) -> Res
     let mut writer = target.writer()?;
     let offers = Offers::load(target, &writer)?;
     let installed = active::installed(target, &writer)?;
-    let changes = resolve::upgrade(&offers.facts, &installed, machine(), names)
+    let plan = resolve::upgrade(&offers.facts, &installed, machine(), names)
         .map_err(|error| offers.no_plan(error))?;
     let reason = reason(Action::Upgrade, "upgrade", names, consent);
-    carry_out(target, &mut writer, &offers, &changes, consent, &reason).await
+    carry_out(target, &mut writer, &offers, &plan, consent, &reason).await
 }
 
 /// `pkg remove`
@@ -57,26 +58,24 @@ pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(),
     let present = active_generation(&writer)?;
     let stays: Vec<GenerationLayer> =
         present.iter().flat_map(|g| g.layers.iter()).filter(|layer| !gone(layer)).cloned().collect();
-    let lines: Vec<String> = changes
-        .iter()
-        .filter_map(|change| match change {
-            Change::Remove { kind, name } => Some(format!("  - {kind}/{name}")),
-            _ => None,
-        })
-        .collect();
+    let lines: Vec<String> = changes.iter().filter_map(line_of_what_is_there).collect();
     if !agree(target, consent, &lines, None)? {
         return Ok(());
     }
     let generation =
         activate::activate(target, &mut writer, stays, &reason(Action::Remove, "remove", names, consent))?;
-    report(target, &generation, &[], Totals::default());
+    report(target, &generation, &[], &Plan { changes, kept_back: Vec::new() }, Totals::default());
     clean::after_change(target, &mut writer);
     Ok(())
 }
 
 /// This machine.
 pub fn machine() -> Machine<'static> {
-    Machine { arch: plyos_plan::machine_arch(std::env::consts::ARCH), abis: ABIS }
+    Machine {
+        arch: plyos_plan::machine_arch(std::env::consts::ARCH),
+        abis: ABIS,
+        compatible: admission::hardware(),
+    }
 }
 
 fn reason(action: Action, verb: &str, names: &[String], consent: Consent) -> Reason {
@@ -106,13 +105,15 @@ async fn carry_out(
     target: &Target,
     writer: &mut Writer,
     offers: &Offers,
-    changes: &[Change],
+    plan: &Plan,
     consent: Consent,
     reason: &Reason,
 ) -> Result<(), Failure> {
     let present = active_generation(writer)?;
+    let changes = &plan.changes;
+    plan.kept_back.iter().for_each(|kept| target.progress.step(&kept.to_string()));
     if changes.is_empty() {
-        return nothing_to_do(target, present.as_ref());
+        return nothing_to_do(target, present.as_ref(), &plan.kept_back);
     }
     let http = Http::new()?;
     let floors = active::floors(writer)?;
@@ -123,7 +124,7 @@ async fn carry_out(
         let (number, from, asked) = match change {
             Change::Add { offer, asked } => (*offer, None, *asked),
             Change::Replace { offer, from, asked } => (*offer, Some(from.clone()), *asked),
-            Change::Remove { .. } => continue,
+            Change::Remove { .. } | Change::Ask { .. } => continue,
         };
         let candidate = Candidate::fetch(&http, offers, number, &floors).await?;
         let offer =
@@ -148,14 +149,26 @@ async fn carry_out(
     }
     let replaced =
         |layer: &GenerationLayer| rows.iter().any(|row| row.kind == layer.kind && row.name == layer.name);
-    let kept: Vec<GenerationLayer> =
+    let mut kept: Vec<GenerationLayer> =
         present.iter().flat_map(|g| g.layers.iter()).filter(|layer| !replaced(layer)).cloned().collect();
+    for change in changes {
+        match change {
+            Change::Remove { kind, name } => kept.retain(|layer| (layer.kind, &layer.name) != (*kind, name)),
+            Change::Ask { kind, name } => kept
+                .iter_mut()
+                .filter(|layer| (layer.kind, &layer.name) == (*kind, name))
+                .for_each(|layer| layer.asked = true),
+            Change::Add { .. } | Change::Replace { .. } => {}
+        }
+    }
     layers.extend(kept.iter().cloned());
     let verdict = conflicts::check(target, writer, &jobs, &kept)?;
 
     let to_fetch: u64 = jobs.iter().map(Job::to_fetch).sum();
-    let lines: Vec<String> = rows.iter().map(line).collect();
-    if !agree(target, consent, &lines, Some((to_fetch, rows.iter().map(|row| row.blob).sum())))? {
+    let lines: Vec<String> =
+        rows.iter().map(line).chain(changes.iter().filter_map(line_of_what_is_there)).collect();
+    let sizes = (!rows.is_empty()).then(|| (to_fetch, rows.iter().map(|row| row.blob).sum()));
+    if !agree(target, consent, &lines, sizes)? {
         return Ok(());
     }
     let mut jobs = match room::missing(writer, &jobs) {
@@ -190,19 +203,42 @@ async fn carry_out(
         moved: jobs.iter().map(|job| job.candidate.moved).sum(),
         full: rows.iter().map(|row| row.blob).sum(),
     };
-    report(target, &generation, &rows, totals);
+    report(target, &generation, &rows, plan, totals);
     clean::after_change(target, writer);
     Ok(())
 }
 
-fn nothing_to_do(target: &Target, present: Option<&Generation>) -> Result<(), Failure> {
+fn nothing_to_do(
+    target: &Target,
+    present: Option<&Generation>,
+    kept_back: &[KeptBack],
+) -> Result<(), Failure> {
     let number = present.map(|generation| generation.number);
     if target.progress.json() {
-        print_json(&json!({"generation": number, "downloaded_bytes": 0, "full_bytes": 0, "layers": []}));
-    } else {
+        print_json(&json!({
+            "generation": number, "downloaded_bytes": 0, "full_bytes": 0, "layers": [], "removed": [],
+            "kept_back": kept_back_json(kept_back),
+        }));
+    } else if kept_back.is_empty() {
         target.progress.step("Nothing to do: everything is there in its newest version.");
+    } else {
+        target.progress.step("Nothing to do: everything else is there in its newest version.");
     }
     Ok(())
+}
+
+fn kept_back_json(kept_back: &[KeptBack]) -> Vec<Value> {
+    let row = |kept: &KeptBack| json!({"kind": kept.kind.as_str(), "name": kept.name, "version": kept.version, "because": kept.because});
+    kept_back.iter().map(row).collect()
+}
+
+/// The line of a change that fetches nothing.
+fn line_of_what_is_there(change: &Change) -> Option<String> {
+    match change {
+        Change::Remove { kind, name } => Some(format!("  - {kind}/{name}")),
+        Change::Ask { kind, name } => Some(format!("  = {kind}/{name} (asked for from now on)")),
+        Change::Add { .. } | Change::Replace { .. } => None,
+    }
 }
 
 fn line(row: &Row) -> String {
@@ -242,7 +278,7 @@ fn agree(
     Ok(matches!(answer.trim(), "" | "y" | "Y" | "yes"))
 }
 
-fn report(target: &Target, generation: &Generation, rows: &[Row], totals: Totals) {
+fn report(target: &Target, generation: &Generation, rows: &[Row], plan: &Plan, totals: Totals) {
     let Totals { moved, full } = totals;
     if target.progress.json() {
         let layers: Vec<Value> = rows
@@ -252,9 +288,14 @@ fn report(target: &Target, generation: &Generation, rows: &[Row], totals: Totals
                        "layer": row.layer.to_string(), "blob_bytes": row.blob})
             })
             .collect();
+        let gone = plan.changes.iter().filter_map(|change| match change {
+            Change::Remove { kind, name } => Some(format!("{kind}/{name}")),
+            _ => None,
+        });
         print_json(&json!({
             "generation": generation.number, "id": generation.id().to_string(), "downloaded_bytes": moved,
-            "full_bytes": full, "layers": layers,
+            "full_bytes": full, "layers": layers, "removed": gone.collect::<Vec<_>>(),
+            "kept_back": kept_back_json(&plan.kept_back),
         }));
         return;
     }

@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 use core::fmt;
 
 /// How a version is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operator {
     /// `=`
     Equal,
@@ -31,7 +31,7 @@ impl Operator {
         (">=", Self::GreaterOrEqual),
     ];
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::SPELLINGS.into_iter().find(|(spelling, _)| *spelling == text).map(|(_, operator)| operator)
     }
 
@@ -54,8 +54,8 @@ impl Operator {
     }
 }
 
-/// A requirement.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A requirement. Its order is for maps and means nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dependency {
     /// Name of a layer, or of something that a layer provides.
     pub name: String,

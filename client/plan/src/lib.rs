@@ -1,8 +1,9 @@
 //! What to change and what to fetch, decided without I/O.
 //!
 //! [`version`] is the order of versions, [`dependency`] what a descriptor's `depends` means, [`resolve`] turns a request
-//! into the changes of a generation, [`ranges`] turns missing frames into few HTTP ranges, [`retention`] says what a clean-up takes. The programs bring the
-//! catalog and the store and carry the result out.
+//! into the changes of a generation or says why that cannot be, by the search of [`solve`]. [`ranges`] turns missing frames
+//! into few HTTP ranges, [`retention`] says what a clean-up takes. The programs bring the catalog and the store and carry the
+//! result out.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -12,6 +13,7 @@ pub mod dependency;
 pub mod ranges;
 pub mod resolve;
 pub mod retention;
+pub mod solve;
 pub mod version;
 
 /// OCI's name for a processor that Rust calls `rust_arch`.

@@ -113,14 +113,34 @@ mod tests {
         assert_eq!(compare("0:1", "1"), Ordering::Equal);
     }
 
+    /// Versions, of which many differ in little.
+    fn versions() -> impl Strategy<Value = alloc::string::String> {
+        proptest::prop_oneof!["[0-9a-c.~+:-]{0,8}", "[01~a]{0,3}", "[01]:[01.]{0,2}-[01~]{0,2}"]
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
-        fn total_order(a in "[0-9a-c.~+:-]{0,8}", b in "[0-9a-c.~+:-]{0,8}", c in "[0-9a-c.~+:-]{0,8}") {
+        fn total_order(a in versions(), b in versions(), c in versions()) {
             prop_assert_eq!(compare(&a, &a), Ordering::Equal);
             prop_assert_eq!(compare(&a, &b), compare(&b, &a).reverse());
             if compare(&a, &b) != Ordering::Greater && compare(&b, &c) != Ordering::Greater {
                 prop_assert_ne!(compare(&a, &c), Ordering::Greater);
+                if compare(&a, &b) == Ordering::Less || compare(&b, &c) == Ordering::Less {
+                    prop_assert_eq!(compare(&a, &c), Ordering::Less);
+                }
             }
+        }
+
+        #[test]
+        fn sorting_is_the_same_from_any_beginning(mut all in proptest::collection::vec(versions(), 0..12)) {
+            let order = |left: &alloc::string::String, right: &alloc::string::String| compare(left, right);
+            let mut reversed = all.clone();
+            reversed.reverse();
+            all.sort_by(order);
+            reversed.sort_by(order);
+            prop_assert!(all.iter().zip(&reversed).all(|(a, b)| compare(a, b).is_eq()));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `plyos certify`: new certificates for layers on offer. Layer, manifest and blob stay what they are.
 
+use crate::catalog_upload::sign_and_upload;
 use crate::passphrase::Source;
-use crate::publish::sign_and_upload;
 use crate::repo::catalog_of;
 use crate::workspace::{self, failure, key_paths};
 use clap::Args;

@@ -3,11 +3,14 @@
 use crate::cache::CacheCommand;
 use crate::ceremony::CeremonyCommand;
 use crate::certify::Certify;
+use crate::export_static::ExportStatic;
 use crate::keyring::KeyringCommand;
 use crate::keys::KeysCommand;
+use crate::login::{Login, Logout};
 use crate::push_options::Push;
+use crate::registry::Registry;
+use crate::serve_options::Serve;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Publish whole systems as layers: push trees to a registry, sign catalogs, serve both.
@@ -66,8 +69,16 @@ pub enum Command {
     Publish(Publish),
     /// Give layers on offer new certificates
     Certify(Certify),
+    /// Write a catalog and its blobs as plain files, for nginx, a CDN or a bucket
+    ExportStatic(ExportStatic),
     /// Run a registry with its catalogs in one process
-    Serve(Serve),
+    Serve(Box<Serve>),
+    /// Look after a registry's storage
+    Registry(Registry),
+    /// Keep the password of a registry, for this tool and pkg
+    Login(Login),
+    /// Forget it
+    Logout(Logout),
     /// Show a pushed layer: what it is, its tree, its chunks, its sizes
     Inspect(Inspect),
     /// Show what is different between two pushed layers, and what an upgrade would move
@@ -138,23 +149,6 @@ pub struct Publish {
     /// that the keyring lets
     #[arg(long, value_name = "KEY")]
     pub key: Vec<String>,
-}
-
-/// `plyos serve`
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  plyos serve --listen 127.0.0.1:5000 --storage ./registry --anonymous-push
-  plyos serve --listen 127.0.0.1:0 --storage ./registry     # a free port; the address is printed")]
-pub struct Serve {
-    /// Address and port; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:5000")]
-    pub listen: SocketAddr,
-    /// Folder that holds everything
-    #[arg(long)]
-    pub storage: PathBuf,
-    /// Let anyone who reaches the address push
-    #[arg(long)]
-    pub anonymous_push: bool,
 }
 
 /// `plyos diff`

@@ -1,13 +1,13 @@
-//! An image in a registry that lets anyone read, fetched into an OCI layout.
+//! An image in a registry, fetched into an OCI layout.
 //!
-//! Nothing is checked here but sizes: whoever reads the layout checks each digest. Registries that want a token are left to
-//! skopeo, which knows all their ways.
+//! Nothing is checked here but sizes: whoever reads the layout checks each digest. Registries that ask who is there are answered by
+//! [`plyos_transfer`], with what `plyos login` or others have kept.
 
 use plyos_ids::{BlobDigest, ManifestDigest};
 use plyos_report::{ExitCode, Failure, OrFail, Progress};
 use plyos_transfer::reference::Version;
 use plyos_transfer::registry::{MANIFEST, Registry, digest_of};
-use plyos_transfer::{Http, Reference, TransferError};
+use plyos_transfer::{Http, Reference};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::Write;
@@ -30,7 +30,7 @@ pub async fn fetch(place: &str, arch: &str, progress: &Progress) -> Result<TempD
     fs::create_dir_all(&blobs).or_fail(ExitCode::Failure, "making a temporary folder")?;
 
     let registry = Registry::new(http.clone(), reference.clone());
-    let mut manifest = registry.manifest_as(ACCEPT).await.map_err(|error| hint(error, place))?;
+    let mut manifest = registry.manifest_as(ACCEPT).await?;
     if let Some(chosen) = of_index(&parse(&manifest, place)?, arch, place)? {
         let reference = Reference { version: Version::Digest(chosen), ..reference };
         manifest = Registry::new(http, reference).manifest_as(ACCEPT).await?;
@@ -94,16 +94,4 @@ fn blob(descriptor: &Value) -> Option<(BlobDigest, u64)> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     fs::write(path, bytes).or_fail(ExitCode::Failure, "writing the image's description")
-}
-
-/// What to do where a registry wants to know who asks.
-fn hint(error: TransferError, place: &str) -> Failure {
-    let refused = matches!(&error, TransferError::Refused { status: 401 | 403, .. });
-    let mut failure = Failure::from(error);
-    if refused {
-        failure
-            .message
-            .push_str(&format!("; fetch it with `skopeo copy {place} oci:DIR:TAG` and import oci:DIR:TAG"));
-    }
-    failure
 }

@@ -4,7 +4,9 @@
 //! become one line on stderr and an exit code here.
 
 mod agreement;
+mod base;
 mod cache;
+mod catalog_upload;
 mod ceremony;
 mod certify;
 mod cli;
@@ -12,18 +14,22 @@ mod describe;
 mod diff;
 mod docker;
 mod entry_rules;
+mod export_static;
 mod inspect;
 mod keyring;
 mod keys;
+mod login;
 mod owner_map;
 mod passphrase;
 mod powers;
 mod publish;
 mod push;
 mod push_options;
+mod registry;
 mod remote;
 mod repo;
 mod serve;
+mod serve_options;
 mod source;
 mod upload;
 mod workspace;
@@ -56,7 +62,11 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Push(args) => block_on(push::run(args, &progress)),
         Command::Cache(command) => cache::run(command, &progress),
         Command::Publish(args) => block_on(publish::run(args, &passphrases, now()?, &progress)),
+        Command::ExportStatic(args) => block_on(export_static::run(args, now()?, &progress)),
         Command::Serve(args) => block_on(serve::run(args, verbosity)),
+        Command::Registry(args) => block_on(registry::run(args, &progress)),
+        Command::Login(args) => block_on(login::login(args, &progress)),
+        Command::Logout(args) => login::logout(args, &progress),
         Command::Inspect(args) => block_on(inspect::run(args, &progress)),
         Command::Diff(args) => block_on(diff::run(args, &progress)),
     }

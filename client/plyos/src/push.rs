@@ -37,7 +37,7 @@ pub async fn run(args: &Push, progress: &Progress) -> Result<(), Failure> {
     let registry = Registry::new(Http::new()?, place);
     let shipment =
         Shipment { registry: &registry, tree: &tree, descriptor: &descriptor, options: &options, progress };
-    let Shipped { built, image, was_there } = shipment.run().await?;
+    let Shipped { built, image, was_there, copied } = shipment.run().await?;
     if built.stale_pyc > 0 {
         progress.warn(&format!(
             "{} .pyc files are stale with content times; Python compiles those sources at each start (--mtime keep keeps them)",
@@ -46,7 +46,7 @@ pub async fn run(args: &Push, progress: &Progress) -> Result<(), Failure> {
     }
     let manifest = registry.push_manifest(&image.manifest).await?;
 
-    let sent = if was_there { 0 } else { built.blob_len };
+    let sent = if was_there { 0 } else { built.blob_len - copied };
     let frames = cache.as_ref().map(FrameCache::usage).unwrap_or_default();
     if progress.json() {
         print_json(&json!({
@@ -69,6 +69,9 @@ pub async fn run(args: &Push, progress: &Progress) -> Result<(), Failure> {
         human(built.blob_len),
         percent(built.blob_len, built.stream_len)
     ));
+    if copied > 0 && !was_there {
+        progress.step(&format!("{} sent; the registry had the rest", human(sent)));
+    }
     let was = if was_there { "was there already" } else { "pushed" };
     progress.step(&format!("{was}: {} as {}", registry.place(), built.layer));
     Ok(())

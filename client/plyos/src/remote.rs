@@ -26,8 +26,12 @@ pub struct Remote {
 impl Remote {
     /// Fetches manifest and index.
     pub async fn fetch(http: Http, place: Reference) -> Result<Self, Failure> {
-        let what = place.to_string();
-        let registry = Registry::new(http, place);
+        Self::of(Registry::new(http, place)).await
+    }
+
+    /// The layer that a registry was made for.
+    pub async fn of(registry: Registry) -> Result<Self, Failure> {
+        let what = registry.place().to_string();
         let manifest_bytes = registry.manifest().await?.to_vec();
         let manifest = LayerManifest::parse(&manifest_bytes, &what)?;
         let source = Source::Registry(registry);

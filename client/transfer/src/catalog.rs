@@ -1,11 +1,15 @@
 //! A catalog's static files: fetched by targets, uploaded by publishers.
 
-use crate::http::{Http, TransferError, accept, get_range};
+use crate::coding;
+use crate::http::{Http, TransferError, accept, get_range, read_bounded};
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use plyos_ids::BlobDigest;
-use reqwest::header::{CONTENT_TYPE, HeaderName};
-use reqwest::{Method, Url};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use reqwest::{Method, Response, Url};
 
+/// All but the unreserved characters of RFC 3986 and the slash.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 const REPLACE: HeaderName = HeaderName::from_static("x-plyos-replace");
 
 /// The files below one URL.
@@ -64,33 +68,87 @@ impl Catalog {
         get_range(&self.http, &what, &url, offset, length).await
     }
 
-    /// Uploads a file; `replace` allows other bytes under a name that exists.
-    pub async fn put(&self, path: &str, bytes: &[u8], replace: Replace) -> Result<(), TransferError> {
+    /// A whole blob that lies beside the catalog, to be read piece by piece. What it holds is not trusted.
+    pub async fn open_blob(&self, digest: &BlobDigest) -> Result<Body, TransferError> {
+        let what = format!("fetching blob {digest} from {}", self.base);
+        let url = self.file_url(&format!("blobs/sha256/{}", digest.to_hex()));
+        let get = self.http.request(Method::GET, &url).header(ACCEPT_ENCODING, "identity");
+        let response = coding::plain(&what, accept(&what, self.http.send(&what, get).await?).await?)?;
+        Ok(Body { what, response })
+    }
+
+    /// A file of at most `limit` bytes with its version there, to be replaced by [`Catalog::put`]; `None` when there is none.
+    pub async fn get_version(
+        &self,
+        path: &str,
+        limit: u64,
+    ) -> Result<Option<(Bytes, Version)>, TransferError> {
+        let what = format!("fetching {path} from {}", self.base);
+        // Of the plain bytes: a compressed form has a version of its own.
+        let get = self.http.request(Method::GET, &self.file_url(path)).header(ACCEPT_ENCODING, "identity");
+        let response = match accept(&what, self.http.send(&what, get).await?).await {
+            Err(TransferError::NotFound { .. }) => return Ok(None),
+            other => coding::plain(&what, other?)?,
+        };
+        let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        // A weak one says that two files mean the same, not that they are the same.
+        let version = Version(etag.filter(|etag| etag.starts_with('"')));
+        Ok(Some((read_bounded(&what, response, limit).await?, version)))
+    }
+
+    /// Uploads a file.
+    pub async fn put(&self, path: &str, bytes: &[u8], replace: &Replace) -> Result<(), TransferError> {
         let what = format!("uploading {path} to {}", self.base);
-        let mut put = self
+        let put = self
             .http
             .request(Method::PUT, &self.file_url(path))
             .header(CONTENT_TYPE, "application/octet-stream")
             .body(bytes.to_vec());
-        if replace == Replace::Allowed {
-            put = put.header(REPLACE, "1");
-        }
+        let put = match replace {
+            Replace::Never => put.header(IF_NONE_MATCH, "*"),
+            Replace::Only(Version(Some(etag))) => put.header(IF_MATCH, etag),
+            // The best that can be had of a server that tells no versions.
+            Replace::Only(Version(None)) => put.header(REPLACE, "1"),
+        };
         accept(&what, self.http.send(&what, put).await?).await.map(|_| ())
     }
 
     fn file_url(&self, path: &str) -> String {
-        // '+' stands for itself in a path; everything else that names use is unreserved.
-        format!("{}/{path}", self.base)
+        // Buckets read a '+' as a space and sign other characters differently, so all but the unreserved ones are escaped.
+        format!("{}/{}", self.base, utf8_percent_encode(path, ESCAPED))
     }
 }
 
+/// A body that is read piece by piece.
+#[derive(Debug)]
+pub struct Body {
+    what: String,
+    response: Response,
+}
+
+impl Body {
+    /// What is being done, for messages.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The next piece; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, TransferError> {
+        self.response.chunk().await.map_err(|error| TransferError::network(&self.what, &error))
+    }
+}
+
+/// Which bytes a file had on the server, in the server's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(Option<String>);
+
 /// Whether an upload may replace a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replace {
-    /// It may.
-    Allowed,
-    /// A name is written once.
+    /// A name is written once. The same bytes may be written again.
     Never,
+    /// Only the file that was seen; another one in its place refuses the upload (412).
+    Only(Version),
 }
 
 fn short(digest: &BlobDigest) -> String {

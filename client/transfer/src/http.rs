@@ -1,5 +1,8 @@
 //! The one HTTP client: TLS in Rust with its own roots, time-outs, bounded bodies, one error type.
 
+use crate::authorize::Authorizer;
+use crate::coding;
+use crate::credentials::{Credentials, Source};
 use bytes::{Bytes, BytesMut};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use std::sync::Arc;
@@ -83,6 +86,33 @@ pub struct Http {
     client: reqwest::Client,
     /// For long bodies: without the time-out of the other, which counts from the request's first byte to the answer's.
     patient: reqwest::Client,
+    authorizer: Arc<Authorizer>,
+}
+
+/// Whether a registry wants to know who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginState {
+    /// It does, and took the password.
+    Good,
+    /// It asks nobody.
+    NotNeeded,
+}
+
+/// Why a request was not answered at all.
+enum Lost {
+    /// On the way.
+    Way(reqwest::Error),
+    /// In asking for a token.
+    Login(TransferError),
+}
+
+impl Lost {
+    fn error(self, what: &str) -> TransferError {
+        match self {
+            Self::Way(error) => TransferError::network(what, &error),
+            Self::Login(error) => error,
+        }
+    }
 }
 
 /// Tells whether a long body moves: whoever sends it counts, whoever waits for the answer looks.
@@ -112,7 +142,18 @@ impl Pulse {
 
 impl Http {
     /// A client. Redirects are followed five times, never from TLS to plain HTTP off this machine.
+    ///
+    /// Passwords come from the environment and the user's files (see [`crate::auth_file`]), and go only where they are asked for.
     pub fn new() -> Result<Self, TransferError> {
+        Self::with_source(Source::User)
+    }
+
+    /// A client that answers every server that asks with these.
+    pub fn with_credentials(credentials: Credentials) -> Result<Self, TransferError> {
+        Self::with_source(Source::Given(credentials))
+    }
+
+    fn with_source(source: Source) -> Result<Self, TransferError> {
         let mut roots = rustls::RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -134,7 +175,11 @@ impl Http {
         let build = |client: reqwest::ClientBuilder| {
             client.build().map_err(|error| TransferError::network("setting up HTTP", &error))
         };
-        Ok(Self { client: build(client().read_timeout(STALLED))?, patient: build(client())? })
+        Ok(Self {
+            client: build(client().read_timeout(STALLED))?,
+            patient: build(client())?,
+            authorizer: Arc::new(Authorizer::new(source)),
+        })
     }
 
     /// A request with a long body, to be sent by [`Http::send_long`].
@@ -151,12 +196,12 @@ impl Http {
         pulse: &Pulse,
         patience: Duration,
     ) -> Result<Response, TransferError> {
-        let answer = request.send();
+        let answer = self.execute(request);
         tokio::pin!(answer);
         let mut seen = None;
         loop {
             if let Ok(answer) = tokio::time::timeout(patience, &mut answer).await {
-                return answer.map_err(|error| TransferError::network(what, &error));
+                return answer.map_err(|lost| lost.error(what));
             }
             let beats = pulse.beats.load(Ordering::Relaxed);
             if pulse.whole.load(Ordering::Relaxed) && seen == Some(beats) {
@@ -164,6 +209,38 @@ impl Http {
             }
             seen = Some(beats);
         }
+    }
+
+    /// Sends a request with the credentials for its place; when they are missing or no longer good, gets them and sends it again. A body
+    /// that is made as it is sent cannot be sent again: its session has been begun with good ones.
+    async fn execute(&self, request: RequestBuilder) -> Result<Response, Lost> {
+        let (client, request) = request.build_split();
+        let mut request = request.map_err(Lost::Way)?;
+        self.authorizer.authorize(&self.client, &mut request).await.map_err(Lost::Login)?;
+        let (again, url) = (request.try_clone(), request.url().clone());
+        let response = client.execute(request).await.map_err(Lost::Way)?;
+        let (StatusCode::UNAUTHORIZED, Some(mut again)) = (response.status(), again) else {
+            return Ok(response);
+        };
+        if !self.authorizer.meet(&self.client, &url, response.headers()).await.map_err(Lost::Login)? {
+            return Ok(response);
+        }
+        self.authorizer.authorize(&self.client, &mut again).await.map_err(Lost::Login)?;
+        client.execute(again).await.map_err(Lost::Way)
+    }
+
+    /// Tries the credentials on a registry (`HOST` or `HOST:PORT`).
+    pub async fn login(&self, host: &str) -> Result<LoginState, TransferError> {
+        let what = format!("logging in to {host}");
+        let url = format!("{}://{host}/v2/", crate::reference::scheme(host));
+        let asked =
+            self.client.get(&url).send().await.map_err(|error| TransferError::network(&what, &error))?;
+        if asked.status() != StatusCode::UNAUTHORIZED {
+            accept(&what, asked).await?;
+            return Ok(LoginState::NotNeeded);
+        }
+        accept(&what, self.send(&what, self.client.get(&url)).await?).await?;
+        Ok(LoginState::Good)
     }
 
     /// A request to be filled in.
@@ -176,15 +253,13 @@ impl Http {
         let mut attempt = 1;
         loop {
             let Some(copy) = request.try_clone() else {
-                return request.send().await.map_err(|error| TransferError::network(what, &error));
+                return self.execute(request).await.map_err(|lost| lost.error(what));
             };
-            match copy.send().await {
+            match self.execute(copy).await {
                 Ok(response) if response.status().is_server_error() && attempt < ATTEMPTS => {}
                 Ok(response) => return Ok(response),
-                Err(error) if attempt >= ATTEMPTS || error.is_builder() => {
-                    return Err(TransferError::network(what, &error));
-                }
-                Err(_) => {}
+                Err(Lost::Way(error)) if attempt < ATTEMPTS && !error.is_builder() => {}
+                Err(lost) => return Err(lost.error(what)),
             }
             tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
             attempt += 1;
@@ -198,12 +273,14 @@ impl Http {
         url: &str,
         limit: u64,
     ) -> Result<Option<Bytes>, TransferError> {
-        let response = self.send(what, self.request(reqwest::Method::GET, url)).await?;
+        let request = self.request(reqwest::Method::GET, url);
+        let request = request.header(reqwest::header::ACCEPT_ENCODING, coding::ACCEPTED);
+        let response = self.send(what, request).await?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         let response = accept(what, response).await?;
-        read_bounded(what, response, limit).await.map(Some)
+        coding::read_decoded(what, response, limit).await.map(Some)
     }
 }
 
@@ -227,7 +304,10 @@ pub async fn accept(what: &str, response: Response) -> Result<Response, Transfer
     }
     let body = read_bounded(what, response, 4096).await.unwrap_or_default();
     let said: String = String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control()).take(300).collect();
-    let detail = if said.is_empty() { String::new() } else { format!(": {said}") };
+    let mut detail = if said.is_empty() { String::new() } else { format!(": {said}") };
+    if status == StatusCode::UNAUTHORIZED {
+        detail += "; log in with `plyos login`, or set PLYOS_REGISTRY_USER and PLYOS_REGISTRY_PASSWORD";
+    }
     Err(TransferError::Refused { what: what.to_owned(), status: status.as_u16(), detail })
 }
 
@@ -262,7 +342,7 @@ pub async fn get_range(
         .request(reqwest::Method::GET, url)
         .header(reqwest::header::RANGE, format!("bytes={offset}-{last}"))
         .header(reqwest::header::ACCEPT_ENCODING, "identity");
-    let response = accept(what, http.send(what, request).await?).await?;
+    let response = coding::plain(what, accept(what, http.send(what, request).await?).await?)?;
     let wrong = |why: String| TransferError::Length { what: what.to_owned(), why };
     let skip = match response.status() {
         StatusCode::PARTIAL_CONTENT => {

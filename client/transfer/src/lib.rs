@@ -1,11 +1,18 @@
 //! The network side of the two programs: OCI registries and catalogs over HTTP.
 //!
 //! [`reference`] says where a layer lies (`HOST:PORT/REPO:TAG`), [`http`] is the one client with its limits and errors,
-//! [`registry`] pushes and pulls, [`upload`] sends large blobs, [`catalog`] fetches and uploads the static files of a TUF repository. Nothing here
+//! [`registry`] pushes and pulls, [`upload`] sends large blobs, [`compose`] only what is new of them, [`catalog`] fetches and uploads the static files of a TUF repository. Servers that ask who
+//! is there get what [`auth_file`] and the environment hold for them. Nothing here
 //! trusts what it fetches beyond its size: callers check digests and signatures, except where a function says that it
 //! has checked.
 
+pub mod auth_file;
+mod authorize;
 pub mod catalog;
+mod challenge;
+mod coding;
+pub mod compose;
+mod credentials;
 mod failure;
 pub mod http;
 pub mod layer;
@@ -15,7 +22,8 @@ pub mod upload;
 
 use plyos_report::{ExitCode, Failure, OrFail};
 
-pub use http::{Http, TransferError};
+pub use credentials::Credentials;
+pub use http::{Http, LoginState, TransferError};
 pub use reference::Reference;
 
 /// Runs a command that talks to the network to its end.

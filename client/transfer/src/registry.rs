@@ -3,6 +3,7 @@
 use crate::http::{Http, TransferError, accept, get_range, read_bounded};
 use crate::reference::{Reference, Version};
 use bytes::Bytes;
+use oci_spec::distribution::TagList;
 use plyos_ids::{BlobDigest, ManifestDigest};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, StatusCode};
@@ -12,6 +13,9 @@ use sha2::{Digest, Sha256};
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Longest manifest that is accepted.
 pub const MANIFEST_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// Longest list of tags that is read.
+const TAGS_LIMIT: u64 = 1 << 20;
 
 /// One repository of a registry.
 #[derive(Debug, Clone)]
@@ -57,6 +61,22 @@ impl Registry {
         }
         let what = format!("uploading blob {digest} to {}/{}", self.place.host, self.place.repository);
         self.begin_upload(&what).await?.put(digest, bytes).await
+    }
+
+    /// Some tags of the repository, as many as the registry gives at once; none if there is no repository yet.
+    pub async fn tags(&self) -> Result<Vec<String>, TransferError> {
+        let what = format!("listing the tags of {}/{}", self.place.host, self.place.repository);
+        let url = self.place.url("tags/list");
+        let listed = self.http.get_bounded(&what, &url, TAGS_LIMIT).await?;
+        // A list that does not parse, such as one with `null` for no tags, is as good as none.
+        let listed = listed.and_then(|bytes| serde_json::from_slice::<TagList>(&bytes).ok());
+        Ok(listed.map(|list| list.tags().clone()).unwrap_or_default())
+    }
+
+    /// The same repository by another tag.
+    pub fn at_tag(&self, tag: &str) -> Self {
+        let place = Reference { version: Version::Tag(tag.to_owned()), ..self.place.clone() };
+        Self { http: self.http.clone(), place }
     }
 
     /// Uploads a manifest under the reference's tag or digest.

@@ -4,12 +4,13 @@
 //! [`channel`] is the way from who makes the blob to the body of the `PATCH`: bounded, so that a slow network slows the making down
 //! and memory stays small. A session that is not wanted any more is cancelled ([`Session::cancel`]).
 
+use crate::compose;
 use crate::http::{Http, Pulse, TransferError, accept};
 use crate::registry::Registry;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt};
 use plyos_ids::BlobDigest;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION};
 use reqwest::{Body, Method, Response, Url};
 use std::io::{self, Write};
 use std::path::Path;
@@ -29,6 +30,8 @@ const STALLED: Duration = Duration::from_secs(60);
 const COMMIT: Duration = Duration::from_secs(600);
 /// Attempts to end an upload; a retry waits longer each time.
 const ATTEMPTS: u32 = 3;
+/// By this header a registry says that it takes instructions as a body.
+const COMPOSE: HeaderName = HeaderName::from_static("plyos-compose");
 /// Media type of any body.
 const BYTES: &str = "application/octet-stream";
 
@@ -123,6 +126,7 @@ pub struct Session {
     http: Http,
     what: String,
     location: Url,
+    composes: bool,
 }
 
 /// An upload that broke off, and why.
@@ -146,7 +150,8 @@ impl Registry {
             status: response.status().as_u16(),
             detail: ": it named no upload location".into(),
         })?;
-        Ok(Session { http, what: what.to_owned(), location })
+        let composes = response.headers().get(COMPOSE).is_some_and(|version| version == "1");
+        Ok(Session { http, what: what.to_owned(), location, composes })
     }
 }
 
@@ -157,13 +162,27 @@ fn location(response: &Response) -> Option<Url> {
 }
 
 impl Session {
+    /// Whether the registry takes instructions ([`crate::compose`]).
+    pub const fn composes(&self) -> bool {
+        self.composes
+    }
+
     /// Sends a body by one streamed `PATCH`. The session then waits for [`Session::finish`] or [`Session::cancel`].
-    pub async fn send(mut self, body: BodyReader) -> Result<Self, Box<Broken>> {
+    pub async fn send(self, body: BodyReader) -> Result<Self, Box<Broken>> {
+        self.patch(body, BYTES).await
+    }
+
+    /// Sends a body of instructions.
+    pub async fn send_composed(self, body: BodyReader) -> Result<Self, Box<Broken>> {
+        self.patch(body, compose::MEDIA_TYPE).await
+    }
+
+    async fn patch(mut self, body: BodyReader, media_type: &'static str) -> Result<Self, Box<Broken>> {
         let pulse = Arc::clone(&body.pulse);
         let patch = self
             .http
             .long_request(Method::PATCH, &self.location)
-            .header(CONTENT_TYPE, BYTES)
+            .header(CONTENT_TYPE, media_type)
             .body(Body::wrap_stream(body));
         let answer = match self.http.send_long(&self.what, patch, &pulse, STALLED).await {
             Ok(response) => accept(&self.what, response).await,

@@ -1,22 +1,21 @@
 //! The blob as it is written: bytes are counted and hashed on their way out.
 
-use std::io::Write;
-
-use plyos_ids::BlobDigest;
+use plyos_ids::{BlobDigest, ChunkId};
 use plyos_layer_format::footer::skippable;
 use sha2::{Digest, Sha256};
 
 use crate::error::BuildError;
+use crate::sink::Sink;
 
 /// Writes a blob from its start to its end.
-pub(crate) struct BlobWriter<'a, W> {
-    out: &'a mut W,
+pub(crate) struct BlobWriter<'a, S> {
+    out: &'a mut S,
     hasher: Sha256,
     len: u64,
 }
 
-impl<'a, W: Write> BlobWriter<'a, W> {
-    pub(crate) fn new(out: &'a mut W) -> Self {
+impl<'a, S: Sink> BlobWriter<'a, S> {
+    pub(crate) fn new(out: &'a mut S) -> Self {
         Self { out, hasher: Sha256::new(), len: 0 }
     }
 
@@ -26,10 +25,21 @@ impl<'a, W: Write> BlobWriter<'a, W> {
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
-        self.out.write_all(bytes).map_err(BuildError::Write)?;
+        self.out.bytes(bytes).map_err(BuildError::Write)?;
+        self.count(bytes);
+        Ok(())
+    }
+
+    /// Writes the frame of a chunk.
+    pub(crate) fn write_frame(&mut self, chunk: &ChunkId, stored: &[u8]) -> Result<(), BuildError> {
+        self.out.frame(chunk, stored).map_err(BuildError::Write)?;
+        self.count(stored);
+        Ok(())
+    }
+
+    fn count(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
-        Ok(())
     }
 
     /// Writes a skippable frame of the zstd form and returns the offset of its payload. The payload is shorter than 4 GiB: what is stored

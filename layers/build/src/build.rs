@@ -1,7 +1,5 @@
 //! From a scanned tree to a layer: blob, index and all that a manifest says of them.
 
-use std::io::Write;
-
 use plyos_ids::{BlobDigest, LayerId};
 use plyos_layer_format::annotations::{IndexPlace, TablePlace};
 use plyos_layer_format::descriptor::Descriptor;
@@ -13,6 +11,7 @@ use crate::error::BuildError;
 use crate::frame_cache::FrameCache;
 use crate::pipeline::{self, Coding, Outcome};
 use crate::produce::{self, Produced};
+use crate::sink::Sink;
 use crate::tables::{self, Tables};
 use crate::tree::Tree;
 
@@ -83,7 +82,7 @@ pub fn build(
     tree: &Tree,
     descriptor: &Descriptor,
     options: &BuildOptions<'_>,
-    out: &mut impl Write,
+    out: &mut impl Sink,
     progress: &dyn Fn(Progress),
 ) -> Result<Built, BuildError> {
     if !(1..=22).contains(&options.level) {

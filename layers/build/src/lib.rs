@@ -20,6 +20,7 @@ mod pipeline;
 mod produce;
 pub mod reader;
 mod scan;
+mod sink;
 mod spool;
 mod stale;
 mod tables;
@@ -29,6 +30,7 @@ pub use build::{BuildOptions, Built, Progress, build};
 pub use error::BuildError;
 pub use frame_cache::{CacheUsage, FrameCache};
 pub use scan::{Exclusions, IdMap, IdRange, Others, Owner, ScanOptions, belongs, scan};
+pub use sink::Sink;
 pub use spool::{Spool, Spooled};
 pub use tree::Tree;
 

@@ -1,8 +1,6 @@
 //! What follows the frames in a blob: index, frame table and footer, in skippable frames (zstd form) or in the extra fields of empty
 //! members (gzip form), so that tools which only decompress pass over them.
 
-use std::io::Write;
-
 use plyos_ids::{Codec, ObjectHash};
 use plyos_layer_format::annotations::{IndexPlace, TablePlace};
 use plyos_layer_format::footer::Footer;
@@ -12,6 +10,7 @@ use plyos_layer_format::gzip_members;
 use crate::blob_writer::BlobWriter;
 use crate::error::BuildError;
 use crate::pipeline::compressor;
+use crate::sink::Sink;
 
 /// Least and greatest level at which index and frame table are compressed; between them it is that of the chunks. Everyone who
 /// looks at a layer reads them, but 19 takes twenty times as long as 9 and saves 3 percent of an index.
@@ -26,8 +25,8 @@ pub(crate) struct Tables {
 }
 
 /// Writes index, frame table and footer.
-pub(crate) fn write<W: Write>(
-    out: &mut BlobWriter<'_, W>,
+pub(crate) fn write<S: Sink>(
+    out: &mut BlobWriter<'_, S>,
     index: &[u8],
     table: &FrameTable,
     stream_len: u64,
@@ -56,8 +55,8 @@ pub(crate) fn write<W: Write>(
 
 /// Writes one of the two; its offset, its stored bytes and their codec. In the gzip form the stored bytes are the members, and what is in
 /// them is always a zstd frame.
-fn write_one<W: Write>(
-    out: &mut BlobWriter<'_, W>,
+fn write_one<S: Sink>(
+    out: &mut BlobWriter<'_, S>,
     bytes: &[u8],
     form: Form,
     level: i32,

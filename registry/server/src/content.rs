@@ -4,26 +4,28 @@
 //! stream of pieces; for several ranges (`multipart/byteranges`) the next one is opened when the last has gone out.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use plyos_blobs::{CatalogFile, Content, Digest, Storage, StoreError};
+use plyos_blobs::{CatalogFile, Content, Digest, Recipe, Storage, StoreError};
 
 use crate::range::{self, Wanted};
 use crate::refusal::{Code, Refusal};
 
-/// For content that its name pins down.
-pub(crate) const FOREVER: &str = "public, max-age=31536000, immutable";
+/// For content that its name pins down. Shared caches keep it only if it was had without credentials.
+pub(crate) const IMMUTABLE: &str = "max-age=31536000, immutable";
 /// For content that may be replaced: caches ask each time, and mostly get a 304.
 pub(crate) const ASK_EACH_TIME: &str = "no-cache";
 
 /// Where an object's bytes are.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
-    Blob,
+    /// A blob by its recipe, which may hold its bytes.
+    Blob(Arc<Recipe>),
     Catalog(CatalogFile),
 }
 
@@ -33,20 +35,29 @@ pub(crate) struct Object {
     pub(crate) source: Source,
     pub(crate) digest: Digest,
     pub(crate) size: u64,
-    pub(crate) content_type: String,
+    pub(crate) content_type: HeaderValue,
     pub(crate) cache_control: &'static str,
 }
 
 impl Object {
     async fn open(&self, storage: &Storage, range: Range<u64>) -> Result<Option<Content>, StoreError> {
         match &self.source {
-            Source::Blob => storage.blobs.open(&self.digest, range).await,
+            Source::Blob(recipe) => storage.blobs.open_by(&self.digest, recipe, range).await,
             Source::Catalog(file) => storage.catalog.open(file, range).await,
+        }
+    }
+
+    /// Bytes that need not be opened first.
+    fn at_hand(&self, range: Range<u64>) -> Option<Bytes> {
+        match &self.source {
+            Source::Blob(recipe) => recipe.inline_part(range),
+            Source::Catalog(_) => None,
         }
     }
 
     fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
         let mut headers = vec![
+            (header::CONTENT_TYPE, self.content_type.clone()),
             (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
             (header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control)),
             // Anyone may have pushed this; a browser must not take it for a page of ours.
@@ -56,11 +67,15 @@ impl Object {
         let named = [
             (header::ETAG, format!("\"{digest}\"")),
             (HeaderName::from_static("docker-content-digest"), digest),
-            (header::CONTENT_TYPE, self.content_type.clone()),
         ];
         headers.extend(named.into_iter().filter_map(|(name, value)| Some((name, value.try_into().ok()?))));
         headers
     }
+}
+
+/// A media type that storage has checked as a header's value.
+pub(crate) fn media_type(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("application/octet-stream"))
 }
 
 /// Answers GET or HEAD for an object. `None` if it went away, or was replaced, since it was looked up.
@@ -129,8 +144,15 @@ async fn send_one(
     status: StatusCode,
 ) -> Result<Option<Response>, Refusal> {
     let length = range.end - range.start;
-    let Some(content) = object.open(storage, range).await? else { return Ok(None) };
-    let response = with_headers(status, object, Body::from_stream(content.stream));
+    let body = match object.at_hand(range.clone()) {
+        // In one piece with the head.
+        Some(bytes) => Body::from(bytes),
+        None => match object.open(storage, range).await? {
+            Some(content) => Body::from_stream(content.stream),
+            None => return Ok(None),
+        },
+    };
+    let response = with_headers(status, object, body);
     Ok(Some(set(response, header::CONTENT_LENGTH, length.to_string())))
 }
 
@@ -139,8 +161,10 @@ async fn send_several(
     object: &Object,
     parts: Vec<Range<u64>>,
 ) -> Result<Option<Response>, Refusal> {
-    // The content cannot hold its own digest, so no part can hold the boundary.
-    let boundary = object.digest.hex();
+    // The content cannot hold its own digest, so no part can hold the boundary, which may have 70 characters
+    // (RFC 2046, section 5.1.1).
+    let mut boundary = object.digest.hex();
+    boundary.truncate(64);
     let heads: Vec<Bytes> = parts.iter().map(|range| part_head(object, &boundary, range)).collect();
     let tail = Bytes::from(format!("\r\n--{boundary}--\r\n"));
     let length = heads.iter().map(|head| head.len() as u64).sum::<u64>()
@@ -163,7 +187,8 @@ async fn send_several(
 }
 
 fn part_head(object: &Object, boundary: &str, range: &Range<u64>) -> Bytes {
-    let (content_type, content_range) = (&object.content_type, content_range(range, object.size));
+    let content_type = object.content_type.to_str().unwrap_or_default();
+    let content_range = content_range(range, object.size);
     Bytes::from(format!(
         "\r\n--{boundary}\r\nContent-Type: {content_type}\r\nContent-Range: {content_range}\r\n\r\n"
     ))

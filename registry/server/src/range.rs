@@ -1,7 +1,8 @@
 //! The `Range` header of RFC 9110, section 14.
 //!
 //! Pure: text and a size in, byte ranges out. What is not understood is ignored, as the standard asks, and the
-//! whole is sent.
+//! whole is sent; so it is for empty content, of which no range could be named. A range that ends before it starts
+//! is like one outside the content.
 
 use std::ops::Range;
 
@@ -19,23 +20,29 @@ pub(crate) enum Wanted {
 /// Reads a `Range` header for content of `size` bytes, in which at most `most` ranges are taken.
 pub(crate) fn parse(header: &str, size: u64, most: usize) -> Wanted {
     let Some((unit, list)) = header.split_once('=') else { return Wanted::Whole };
-    if !unit.trim().eq_ignore_ascii_case("bytes") {
+    if size == 0 || !unit.trim().eq_ignore_ascii_case("bytes") {
         return Wanted::Whole;
     }
     let mut parts = Vec::new();
-    let mut total = 0u64;
+    let (mut total, mut understood) = (0u64, false);
     for (count, spec) in list.split(',').map(|spec| spec.trim_matches([' ', '\t'])).enumerate() {
-        let Some(range) = one(spec, size) else { return Wanted::Whole };
         if count >= most {
             return Wanted::Whole;
         }
+        // Lists may have empty places (RFC 9110, section 5.6.1).
+        if spec.is_empty() {
+            continue;
+        }
+        let Some(range) = one(spec, size) else { return Wanted::Whole };
+        understood = true;
         if let Some(range) = range {
             total = total.saturating_add(range.end - range.start);
             parts.push(range);
         }
     }
     match parts.is_empty() {
-        true => Wanted::Unsatisfiable,
+        true if understood => Wanted::Unsatisfiable,
+        true => Wanted::Whole,
         // Overlapping ranges would have the server send more than there is.
         false if parts.len() > 1 && total > size => Wanted::Whole,
         false => Wanted::Parts(parts),
@@ -50,11 +57,8 @@ fn one(spec: &str, size: u64) -> Option<Option<Range<u64>>> {
         return Some((suffix > 0).then(|| size - suffix..size));
     }
     let first = number(first)?;
-    let end = if last.is_empty() { size } else { number(last)?.saturating_add(1) };
-    if !last.is_empty() && end <= first {
-        return None;
-    }
-    Some((first < size).then(|| first..end.min(size)))
+    let end = if last.is_empty() { size } else { number(last)?.saturating_add(1).min(size) };
+    Some((first < end).then_some(first..end))
 }
 
 /// Digits alone; a number too large to hold lies beyond any content.
@@ -89,8 +93,10 @@ mod tests {
             ("bytes=10-12", 10, Wanted::Unsatisfiable),
             ("bytes=99999999999999999999999-", 10, Wanted::Unsatisfiable),
             ("bytes=-0", 10, Wanted::Unsatisfiable),
-            ("bytes=0-", 0, Wanted::Unsatisfiable),
-            ("bytes=-1", 0, Wanted::Unsatisfiable),
+            ("bytes=5-2", 10, Wanted::Unsatisfiable),
+            ("bytes=18446744073709551615-", u64::MAX, Wanted::Unsatisfiable),
+            ("bytes=0-", 0, Wanted::Whole),
+            ("bytes=-1", 0, Wanted::Whole),
         ] {
             assert_eq!(parse(header, size, 8), wanted, "{header}");
         }
@@ -105,16 +111,14 @@ mod tests {
             "bytes=-",
             "bytes=a-b",
             "bytes=1",
-            "bytes=5-2",
+            "bytes=,, ,",
             "bytes=+1-2",
             "bytes=0x0-1",
             "items=0-1",
             "bytes=0-1;2-3",
-            "bytes=0-1,",
             "bytes=0-1,x",
             "bytes=--1",
             "bytes=1-2-3",
-            "bytes=9-9,5-2",
         ] {
             assert_eq!(parse(header, 10, 8), Wanted::Whole, "{header}");
         }
@@ -124,8 +128,11 @@ mod tests {
     fn several_ranges() {
         assert_eq!(parse("bytes=0-1, 4-5,-1", 10, 8), Wanted::Parts(vec![0..2, 4..6, 9..10]));
         assert_eq!(parse("bytes=0-1,50-60", 10, 8), part(0..2), "what lies outside is left out");
+        assert_eq!(parse("bytes=9-9,5-2", 10, 8), part(9..10), "what ends before it starts is left out");
+        assert_eq!(parse("bytes=, 0-1,, ", 10, 8), part(0..2), "empty places are left out");
         assert_eq!(parse("bytes=50-60,70-", 10, 8), Wanted::Unsatisfiable);
         assert_eq!(parse("bytes=0-1,2-3,4-5", 10, 2), Wanted::Whole, "more than are taken");
+        assert_eq!(parse(&format!("bytes=0-1{}", ",".repeat(9)), 10, 8), Wanted::Whole, "empty ones count");
         assert_eq!(parse("bytes=0-,0-,0-", 10, 8), Wanted::Whole, "more than there is");
     }
 }

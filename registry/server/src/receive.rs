@@ -41,30 +41,64 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH).and_then(|value| number(value.to_str().ok()?))
 }
 
-/// Appends a body to an upload.
+/// How far a body got into an upload.
+pub(crate) struct Received {
+    /// The upload with what came; gone if the storage failed.
+    pub(crate) upload: Option<Upload>,
+    /// Why not all of it came.
+    pub(crate) end: Result<(), Refusal>,
+}
+
+impl Received {
+    fn stopped(upload: Upload, why: Refusal) -> Self {
+        Self { upload: Some(upload), end: Err(why) }
+    }
+}
+
+/// Appends a body to an upload that nobody can come back for.
 pub(crate) async fn into_upload(
+    body: &mut Body,
+    headers: &HeaderMap,
+    upload: Upload,
+    bound: Bound<'_>,
+) -> Result<Upload, Refusal> {
+    let received = append(body, headers, upload, bound).await;
+    received.end?;
+    received.upload.ok_or_else(Refusal::storage)
+}
+
+/// Appends a body to an upload.
+pub(crate) async fn append(
     body: &mut Body,
     headers: &HeaderMap,
     mut upload: Upload,
     bound: Bound<'_>,
-) -> Result<Upload, Refusal> {
+) -> Received {
     let announced = content_length(headers).unwrap_or(0);
+    let too_large = || Refusal::too_large(bound.what, bound.limit);
     if upload.received().saturating_add(announced) > bound.limit {
-        return Err(Refusal::too_large(bound.what, bound.limit));
+        return Received::stopped(upload, too_large());
     }
-    while let Some(first) = next(body, bound.idle).await? {
+    loop {
+        let first = match next(body, bound.idle).await {
+            Ok(Some(first)) => first,
+            Ok(None) => return Received { upload: Some(upload), end: Ok(()) },
+            Err(why) => return Received::stopped(upload, why),
+        };
         let Batch { pieces, bytes, end } = gather(body, first).await;
         if upload.received().saturating_add(bytes) > bound.limit {
-            return Err(Refusal::too_large(bound.what, bound.limit));
+            return Received::stopped(upload, too_large());
         }
-        upload = upload.append(pieces).await?;
+        upload = match upload.append(pieces).await {
+            Ok(upload) => upload,
+            Err(error) => return Received { upload: None, end: Err(error.into()) },
+        };
         match end {
             None => {}
-            Some(Ok(())) => break,
-            Some(Err(error)) => return Err(broken_off(&error)),
+            Some(Ok(())) => return Received { upload: Some(upload), end: Ok(()) },
+            Some(Err(error)) => return Received::stopped(upload, broken_off(&error)),
         }
     }
-    Ok(upload)
 }
 
 /// Pieces of a body that are appended together, because each append is a visit to another thread.
@@ -150,7 +184,8 @@ async fn data(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
     }
 }
 
-async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Refusal> {
+/// The next piece of a body, `None` at its end.
+pub(crate) async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Refusal> {
     match tokio::time::timeout(idle, data(body)).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(piece))) => Ok(Some(piece)),

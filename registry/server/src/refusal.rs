@@ -22,6 +22,7 @@ pub(crate) enum Code {
     NameUnknown,
     SizeInvalid,
     TooManyRequests,
+    Unauthorized,
     Unsupported,
     Unknown,
     Conflict,
@@ -42,6 +43,7 @@ impl Code {
             Self::NameUnknown => "NAME_UNKNOWN",
             Self::SizeInvalid => "SIZE_INVALID",
             Self::TooManyRequests => "TOOMANYREQUESTS",
+            Self::Unauthorized => "UNAUTHORIZED",
             Self::Unsupported => "UNSUPPORTED",
             Self::Unknown => "UNKNOWN",
             Self::Conflict => "CONFLICT",
@@ -102,6 +104,12 @@ impl Refusal {
             .header(header::ALLOW, HeaderValue::from_static(allow))
     }
 
+    /// The storage failed; why stands in the log.
+    pub(crate) fn storage() -> Self {
+        let message = "the registry cannot reach its storage; try again later";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown, message)
+    }
+
     pub(crate) fn nowhere() -> Self {
         Self::missing(Code::Unsupported, "there is nothing at this path")
     }
@@ -136,11 +144,13 @@ impl From<StoreError> for Refusal {
                 let message = "another file is in the way of this path, or above it";
                 Self::new(StatusCode::CONFLICT, Code::Conflict, message)
             }
+            StoreError::Condemned => {
+                Self::storage().header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            }
             error => {
                 // Paths and reasons are for the operator, not for whoever asked.
                 tracing::error!(%error, "storage failed");
-                let message = "the registry cannot reach its storage; try again later";
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown, message)
+                Self::storage()
             }
         }
     }
@@ -185,5 +195,77 @@ impl From<NameError> for Refusal {
             NameError::Repository | NameError::Catalog | NameError::CatalogPath => Code::NameInvalid,
         };
         Self::bad(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, HttpBody};
+
+    /// "Error Codes".
+    const SPECIFIED: [&str; 14] = [
+        "BLOB_UNKNOWN",
+        "BLOB_UPLOAD_INVALID",
+        "BLOB_UPLOAD_UNKNOWN",
+        "DIGEST_INVALID",
+        "MANIFEST_BLOB_UNKNOWN",
+        "MANIFEST_INVALID",
+        "MANIFEST_UNKNOWN",
+        "NAME_INVALID",
+        "NAME_UNKNOWN",
+        "SIZE_INVALID",
+        "UNAUTHORIZED",
+        "DENIED",
+        "UNSUPPORTED",
+        "TOOMANYREQUESTS",
+    ];
+
+    #[test]
+    fn codes_are_those_of_the_specification() {
+        use Code::*;
+        let specified = [
+            BlobUnknown,
+            BlobUploadInvalid,
+            BlobUploadUnknown,
+            DigestInvalid,
+            ManifestBlobUnknown,
+            ManifestInvalid,
+            ManifestUnknown,
+            NameInvalid,
+            NameUnknown,
+            SizeInvalid,
+            Unauthorized,
+            Denied,
+            Unsupported,
+            TooManyRequests,
+        ];
+        assert_eq!(specified.map(Code::as_str), SPECIFIED);
+        // For answers of 500 and more, and for catalogs, which are not OCI's.
+        assert_eq!([Unknown, Conflict].map(Code::as_str), ["UNKNOWN", "CONFLICT"]);
+        let server_error = Refusal::storage();
+        assert!(server_error.status.is_server_error() && server_error.code == Unknown);
+    }
+
+    async fn body(refusal: Refusal) -> Value {
+        let mut body: Body = refusal.into_response().into_body();
+        let mut whole = Vec::new();
+        while let Some(frame) =
+            std::future::poll_fn(|context| std::pin::Pin::new(&mut body).poll_frame(context)).await
+        {
+            whole.extend_from_slice(&frame.unwrap().into_data().unwrap());
+        }
+        serde_json::from_slice(&whole).unwrap()
+    }
+
+    #[tokio::test]
+    async fn errors_have_the_form_of_the_specification() {
+        let plain = Refusal::missing(Code::BlobUnknown, "a \"message\"");
+        let expected = json!({ "errors": [{ "code": "BLOB_UNKNOWN", "message": "a \"message\"" }] });
+        assert_eq!(body(plain).await, expected);
+        let several = Refusal::bad(Code::SizeInvalid, "m").detail(json!(1)).detail(json!({ "x": 2 }));
+        let error = |detail: Value| json!({ "code": "SIZE_INVALID", "message": "m", "detail": detail });
+        let expected = json!({ "errors": [error(json!(1)), error(json!({ "x": 2 }))] });
+        assert_eq!(body(several).await, expected);
     }
 }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
-use plyos_blobs::{CatalogName, CatalogPath, Digest, RepositoryName, Tag, UploadId};
+use plyos_blobs::{Algorithm, CatalogName, CatalogPath, Digest, RepositoryName, Tag, UploadId};
 
 use crate::refusal::{Code, Refusal};
 
@@ -26,6 +26,27 @@ pub(crate) enum Oci {
     Manifest(RepositoryName, Reference),
     /// `/v2/NAME/tags/list`
     Tags(RepositoryName),
+    /// `/v2/NAME/referrers/DIGEST`
+    Referrers(RepositoryName, Digest),
+    /// `/v2/_catalog`
+    Repositories,
+    /// `/v2/_oci/ext/discover`
+    Extensions,
+}
+
+impl Oci {
+    /// The repository that it is about, if it is about one.
+    pub(crate) fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Base | Self::Repositories | Self::Extensions => None,
+            Self::Blob(name, _)
+            | Self::Uploads(name)
+            | Self::Upload(name, _)
+            | Self::Manifest(name, _)
+            | Self::Tags(name)
+            | Self::Referrers(name, _) => Some(name),
+        }
+    }
 }
 
 /// How a manifest is asked for.
@@ -50,6 +71,8 @@ pub(crate) fn oci(rest: &str) -> Result<Oci, Refusal> {
     let segments: Vec<&str> = segments.iter().map(Cow::as_ref).collect();
     match segments.as_slice() {
         [] | [""] => Ok(Oci::Base),
+        ["_catalog"] => Ok(Oci::Repositories),
+        ["_oci", "ext", "discover"] => Ok(Oci::Extensions),
         [name @ .., "tags", "list"] => Ok(Oci::Tags(repository(name)?)),
         [name @ .., "manifests", reference] => {
             Ok(Oci::Manifest(repository(name)?, self::reference(reference)?))
@@ -58,6 +81,7 @@ pub(crate) fn oci(rest: &str) -> Result<Oci, Refusal> {
             Ok(Oci::Uploads(repository(name)?))
         }
         [name @ .., "blobs", "uploads", id] => Ok(Oci::Upload(repository(name)?, id.parse()?)),
+        [name @ .., "referrers", digest] => Ok(Oci::Referrers(repository(name)?, digest.parse()?)),
         [name @ .., "blobs", digest] => Ok(Oci::Blob(repository(name)?, digest.parse()?)),
         _ => Err(Refusal::nowhere()),
     }
@@ -72,11 +96,17 @@ pub(crate) fn catalog(rest: &str) -> Result<Catalog, Refusal> {
     }
     let (name, path): (CatalogName, CatalogPath) = (name.parse()?, path.join("/").parse()?);
     match path.as_str().strip_prefix("blobs/sha256/") {
-        Some(hex) => Ok(Catalog::Blob(Digest::from_hex(hex)?)),
+        Some(hex) => Ok(Catalog::Blob(Digest::from_hex(Algorithm::Sha256, hex)?)),
         // Kept free, so that what is there is always a blob.
         None if path.first() == "blobs" => Err(Refusal::nowhere()),
         None => Ok(Catalog::File(name, path)),
     }
+}
+
+/// The catalog of what follows `/catalog/`.
+pub(crate) fn catalog_name(rest: &str) -> Result<CatalogName, Refusal> {
+    let segments = decode(rest)?;
+    Ok(segments.first().map(Cow::as_ref).unwrap_or_default().parse()?)
 }
 
 fn repository(segments: &[&str]) -> Result<RepositoryName, Refusal> {
@@ -119,6 +149,9 @@ mod tests {
         let upload = oci(&format!("a/b/blobs/uploads/{ID}")).unwrap();
         assert_eq!(upload, Oci::Upload(name("a/b"), ID.parse().unwrap()));
         assert_eq!(oci("tags/list/tags/list").unwrap(), Oci::Tags(name("tags/list")));
+        let referrers = oci(&format!("referrers/referrers/{DIGEST}")).unwrap();
+        assert_eq!(referrers, Oci::Referrers(name("referrers"), digest));
+        assert_eq!(oci("_catalog").unwrap(), Oci::Repositories);
         let tag = Reference::Tag("1.0".parse().unwrap());
         assert_eq!(oci("a/manifests/manifests/1.0").unwrap(), Oci::Manifest(name("a/manifests"), tag));
         let escaped = format!("a/manifests/{}", DIGEST.replace(':', "%3A"));
@@ -143,6 +176,9 @@ mod tests {
             "a/manifests/",
             "a/blobs/sha256:..",
             "a/blobs/..",
+            "a/referrers/..",
+            "a/referrers/t",
+            "a/_catalog",
             "a/blobs/uploads/..",
             "a/blobs/uploads/%2e%2e%2fx",
             "a%00/tags/list",

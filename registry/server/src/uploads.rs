@@ -1,11 +1,15 @@
 //! `/v2/NAME/blobs/uploads/`: pushing a blob, at once or in chunks ("Pushing blobs").
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use plyos_blobs::{Digest, RepositoryName, Upload, UploadId};
+use plyos_blobs::{Algorithm, Digest, RepositoryName, Upload, UploadId};
 
+use crate::access::Caller;
+use crate::compose;
+use crate::extensions;
+use crate::mounts::mount;
 use crate::range::number;
 use crate::receive::{self, Bound, content_length};
 use crate::refusal::{Code, Refusal};
@@ -21,21 +25,31 @@ pub(crate) async fn answer_new(
     if request.method != Method::POST {
         return Err(Refusal::method("POST"));
     }
-    registry.may_write()?;
+    let mut algorithm = match query(request, "digest-algorithm") {
+        Some(announced) => announced.parse()?,
+        None => Algorithm::default(),
+    };
     if let Some(digest) = query(request, "digest") {
         let digest: Digest = digest.parse()?;
-        let upload = registry.storage.uploads.begin_once().await?;
-        let upload = receive::into_upload(body, &request.headers, upload, bound(registry)).await?;
-        return commit(registry, name, upload, &digest).await;
+        algorithm = digest.algorithm();
+        // Who names a digest and sends nothing wants to send the blob by PUT.
+        if !body.is_end_stream() || digest == algorithm.digest(b"") {
+            let upload = registry.storage.uploads.begin_once(algorithm).await?;
+            let upload = receive::into_upload(body, &request.headers, upload, bound(registry)).await?;
+            return commit(registry, name, upload, &digest).await;
+        }
+    } else if let Some(Ok(digest)) = query(request, "mount").map(|digest| digest.parse::<Digest>()) {
+        algorithm = digest.algorithm();
+        let from = query(request, "from");
+        let mounted = mount(registry, name, &digest, from.as_deref(), Caller::of(request)).await?;
+        if mounted {
+            return Ok(created(name, &digest));
+        }
     }
-    // "from" is not looked at: blobs are one pool. A mount that fails becomes a session.
-    if let Some(Ok(digest)) = query(request, "mount").map(|digest| digest.parse::<Digest>())
-        && registry.storage.blobs.exists(&digest).await?
-    {
-        return Ok(created(name, &digest));
-    }
-    let id = registry.storage.uploads.begin(name).await?;
-    Ok(status(StatusCode::ACCEPTED, name, &id, 0))
+    let id = registry.storage.uploads.begin(name, algorithm).await?;
+    let mut response = status(StatusCode::ACCEPTED, name, &id, 0);
+    response.headers_mut().extend([extensions::COMPOSE]);
+    Ok(response)
 }
 
 /// What is done to a session.
@@ -48,24 +62,26 @@ pub(crate) async fn answer(
 ) -> Result<Response, Refusal> {
     let uploads = &registry.storage.uploads;
     match request.method {
-        Method::GET | Method::PATCH | Method::PUT | Method::DELETE => registry.may_write()?,
+        Method::GET | Method::PATCH | Method::PUT | Method::DELETE => {}
         _ => return Err(Refusal::method("GET, PATCH, PUT, DELETE")),
     }
     match request.method {
         Method::PATCH => {
             let upload = uploads.resume(name, id).await?;
             let upload = append(registry, name, id, upload, request, body).await?;
-            Ok(status(StatusCode::ACCEPTED, name, id, upload.received()))
+            let received = upload.received();
+            upload.park().await?;
+            Ok(status(StatusCode::ACCEPTED, name, id, received))
         }
         Method::PUT => {
-            let missing = || Refusal::bad(Code::DigestInvalid, "PUT needs ?digest=sha256:HEX");
+            let missing = || Refusal::bad(Code::DigestInvalid, "PUT needs ?digest=ALGORITHM:HEX");
             let digest: Digest = query(request, "digest").ok_or_else(missing)?.parse()?;
             let upload = uploads.resume(name, id).await?;
             let upload = append(registry, name, id, upload, request, body).await?;
             commit(registry, name, upload, &digest).await
         }
         Method::DELETE => {
-            uploads.resume(name, id).await?.discard().await;
+            uploads.resume(name, id).await?.discard().await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
         _ => {
@@ -75,6 +91,7 @@ pub(crate) async fn answer(
     }
 }
 
+/// Appends a request's body to its session. A refusal says how far the session is then; what came is kept.
 async fn append(
     registry: &Registry,
     name: &RepositoryName,
@@ -84,6 +101,10 @@ async fn append(
     body: &mut Body,
 ) -> Result<Upload, Refusal> {
     let start = upload.received();
+    if compose::is_asked_for(&request.headers) {
+        let composed = compose::append(registry, name, request, upload, body, bound(registry)).await;
+        return composed.map_err(|refusal| refusal.headers(place(name, id, start)));
+    }
     let chunk = chunk_length(&request.headers, start).map_err(|message| {
         let refusal = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::BlobUploadInvalid, message);
         refusal.headers(place(name, id, start))
@@ -94,10 +115,26 @@ async fn append(
         bound.limit = bound.limit.min(start.saturating_add(length));
         if content_length(&request.headers).is_some_and(|announced| announced != length) {
             let message = "Content-Length and Content-Range do not agree";
-            return Err(Refusal::bad(Code::SizeInvalid, message));
+            return Err(Refusal::bad(Code::SizeInvalid, message).headers(place(name, id, start)));
         }
     }
-    receive::into_upload(body, &request.headers, upload, bound).await
+    let received = receive::append(body, &request.headers, upload, bound).await;
+    let upload = received.upload.ok_or_else(Refusal::storage)?;
+    let now = upload.received();
+    let short = chunk.is_some_and(|length| now - start != length);
+    let end = received.end.and_then(|()| match short {
+        true => {
+            Err(Refusal::bad(Code::SizeInvalid, "the chunk is shorter than its Content-Range; send the rest"))
+        }
+        false => Ok(()),
+    });
+    match end {
+        Ok(()) => Ok(upload),
+        Err(refusal) => {
+            upload.park().await?;
+            Err(refusal.headers(place(name, id, now)))
+        }
+    }
 }
 
 /// The length that `Content-Range: FIRST-LAST` gives a chunk, if the header is there. Chunks come in order.
@@ -122,7 +159,8 @@ async fn commit(
     upload: Upload,
     digest: &Digest,
 ) -> Result<Response, Refusal> {
-    let size = registry.storage.blobs.commit(upload, digest).await?;
+    let size = registry.storage.publish_blob(name, upload, digest).await?.size;
+    registry.packing.offer(name, digest, size);
     tracing::debug!(%name, %digest, size, "stored a blob");
     Ok(created(name, digest))
 }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use plyos_custody::repository::{InitOptions, LayerTarget, PublishFile, RepositoryError, Workspace};
+use plyos_custody::repository::{
+    InitOptions, LayerTarget, PublishFile, RepositoryError, Standing, Workspace,
+};
 use plyos_ids::{Kind, LayerId};
 use plyos_trust::{
     custom::{LayerCustom, Sizes},
@@ -291,4 +293,68 @@ fn signing_that_was_cut_off_is_not_seen() {
     upload(&mut server, workspace.publish(NOW).unwrap());
     let (catalog, _) = update(&server, &root, Held::default(), NOW).unwrap();
     assert_eq!(catalog.targets.len(), 2);
+}
+
+#[test]
+fn a_workspace_knows_what_it_published_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut workspace, server, _) = started(dir.path());
+    assert_eq!(workspace.standing(None).unwrap(), Standing::Empty);
+    let timestamp = |server: &Server| server["metadata/timestamp.json"].clone();
+
+    // Signed last, and the answer to its upload lost: ours, and it stays so when the next one is signed and not sent.
+    let first = timestamp(&server);
+    assert_eq!(workspace.standing(Some(&first)).unwrap(), Standing::Ours);
+    let second = workspace.publish(NOW + 1).unwrap();
+    assert_eq!(workspace.standing(Some(&first)).unwrap(), Standing::Ours);
+    workspace.mark_published(&second).unwrap();
+    assert_eq!(workspace.standing(Some(&first)).unwrap(), Standing::Foreign, "the server was set back");
+
+    // A copy of the workspace publishes.
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(dir.path(), copy.path());
+    let mut other = Workspace::open(copy.path()).unwrap();
+    let theirs = other.publish(NOW + 2).unwrap().pop().unwrap().bytes;
+    assert_eq!(workspace.standing(Some(&theirs)).unwrap(), Standing::Foreign);
+    workspace.publish(NOW + 3).unwrap();
+    assert_eq!(
+        workspace.standing(Some(&theirs)).unwrap(),
+        Standing::Foreign,
+        "whatever is signed here meanwhile"
+    );
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target)
+        } else {
+            let _ = std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_name_that_is_taken_is_stepped_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut workspace, mut server, root) = started(dir.path());
+    workspace.add_layer(layer(Kind::Package, "a", "1"), NOW).unwrap();
+    let taken: Vec<_> = workspace.publish(NOW).unwrap().into_iter().map(|file| file.path).collect();
+    assert!(taken.contains(&"metadata/1.package.json".to_owned()), "{taken:?}");
+    let files = workspace.publish_anew(&["package", "root", "timestamp"], NOW).unwrap();
+    let paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
+    assert!(
+        paths.contains(&"metadata/2.package.json") && !paths.contains(&"metadata/1.package.json"),
+        "{paths:?}"
+    );
+    assert!(!paths.contains(&"metadata/2.root.json"), "of the root no version may be left out");
+    upload(&mut server, files);
+    let (catalog, _) = update(&server, &root, Held::default(), NOW).unwrap();
+    assert_eq!(catalog.targets.len(), 2);
+    // Only this once.
+    let paths: Vec<_> = workspace.publish(NOW).unwrap().into_iter().map(|file| file.path).collect();
+    assert!(!paths.contains(&"metadata/3.package.json".to_owned()), "{paths:?}");
 }

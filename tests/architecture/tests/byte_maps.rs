@@ -14,6 +14,8 @@ fn layouts() -> Vec<&'static Layout> {
     all.extend(plyos_namespace::LAYOUTS);
     all.extend(plyos_slots::LAYOUTS);
     all.extend(plyos_trust::LAYOUTS);
+    all.extend(plyos_blobs::LAYOUTS);
+    all.extend(plyos_blobs::PIECE_LAYOUTS);
     all
 }
 

@@ -3,7 +3,7 @@
 //! Linux hands the peak memory of a process on to what it starts: `wait4` would give every program at least the bench's own
 //! peak. So the bench stays small, and calls itself with the name of a piece of work for all that is large.
 
-use crate::figures::{flip, mount, namespace, verify};
+use crate::figures::{flip, mount, namespace, solve, verify};
 use crate::process;
 use crate::store::{sparse, synthetic};
 use anyhow::{Context, Result, bail};
@@ -27,6 +27,7 @@ pub fn run(work: &str, arguments: &[String]) -> Result<()> {
         ("flips", [store, chunks, count]) => flip::flips(Path::new(store), chunks.parse()?, count.parse()?),
         ("namespace", [shape, count]) => namespace::trials(shape, count.parse()?),
         ("mounts", [store, count]) => mount::steps(Path::new(store), count.parse()?),
+        ("solve", [source, runs]) => solve::cases(source, runs.parse()?),
         ("read-all", [store]) => verify::read_all(Path::new(store)),
         _ => bail!(
             "'{work}' with {} arguments is nothing that the bench does; run `make bench`",

@@ -1,6 +1,7 @@
 //! The tables of the report, one module each.
 
 mod cleanup;
+mod dedup;
 pub mod flip;
 mod fragmentation;
 mod install;
@@ -8,7 +9,9 @@ mod missing;
 pub mod mount;
 pub mod namespace;
 mod push;
+mod registry;
 mod sizes;
+pub mod solve;
 pub mod verify;
 mod written;
 
@@ -25,7 +28,7 @@ use std::path::Path;
 pub type Measure = fn(&Settings, &Path) -> Result<Section>;
 
 /// All sections by the name that `BENCH` chooses them by, in the report's order.
-pub const SECTIONS: [(&str, Measure); 11] = [
+pub const SECTIONS: [(&str, Measure); 14] = [
     ("push", push::measure),
     ("install", install::measure),
     ("sizes", sizes::measure),
@@ -37,6 +40,9 @@ pub const SECTIONS: [(&str, Measure); 11] = [
     ("verify", verify::measure),
     ("written", written::measure),
     ("fragmentation", fragmentation::measure),
+    ("solve", solve::measure),
+    ("registry", registry::measure),
+    ("dedup", dedup::measure),
 ];
 
 /// The trees that are timed.

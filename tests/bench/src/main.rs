@@ -13,6 +13,9 @@
 //! | [`contest`] | contenders taking turns, and their medians |
 //! | [`rivals`] | the command lines of `tar`, `zstd`, `casync` |
 //! | [`ours`] | a registry, a publisher and a target of Plyos |
+//! | [`images`] | images of random bytes, for registries |
+//! | [`servers`] | docker-registry and nginx |
+//! | [`load`] | what `wrk` and `curl` measure of a server |
 //! | [`store`] | stores that are made or looked into by the bench itself |
 //! | [`figures`] | the tables, one module each |
 //! | [`report`] | Markdown |
@@ -20,10 +23,13 @@
 mod aside;
 mod contest;
 mod figures;
+mod images;
+mod load;
 mod ours;
 mod process;
 mod report;
 mod rivals;
+mod servers;
 mod settings;
 mod store;
 

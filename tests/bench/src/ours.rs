@@ -20,6 +20,11 @@ impl Registry {
     /// Starts a registry over an empty folder and waits until it listens.
     pub fn start(settings: &Settings, storage: &Path) -> Result<Self> {
         crate::rivals::empty(storage)?;
+        Self::over(settings, storage)
+    }
+
+    /// Starts a registry over a folder as it is and waits until it listens.
+    pub fn over(settings: &Settings, storage: &Path) -> Result<Self> {
         let started = Instant::now();
         let mut child = Command::new(settings.programs.join("plyos"))
             .args(["serve", "--listen", "127.0.0.1:0", "--anonymous-push", "--storage"])
@@ -41,6 +46,11 @@ impl Registry {
             }
         }
         bail!("`plyos serve` ended before it listened")
+    }
+
+    /// `HOST:PORT`
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Ends the registry; what it took in its whole life.

@@ -8,6 +8,7 @@
 
 mod archives;
 mod layers;
+mod registry;
 mod store;
 mod trust;
 
@@ -26,6 +27,9 @@ pub const TARGETS: &[Target] = &[
     ("archive", archives::archive),
     ("manifest", layers::manifest),
     ("generation", layers::generation),
+    ("compose", registry::compose),
+    ("pieces", registry::pieces),
+    ("registry_lists", registry::lists),
     ("superblock", store::superblock),
     ("directory", store::directory),
     ("layer_map", store::layer_map),

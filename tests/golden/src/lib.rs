@@ -11,6 +11,7 @@
 //! | [`trust`], [`catalog`] | certificate, keyring, TUF metadata |
 //! | [`admission`] | the check of certificates, with its verdicts |
 //! | [`generation`], [`store`], [`image`] | generation, the objects of a store, a whole store |
+//! | [`registry`] | recipes, piece list, compose instructions |
 //! | [`identities`] | what all of these hash to |
 #![forbid(unsafe_code)]
 
@@ -26,6 +27,7 @@ pub mod image;
 pub mod layer;
 pub mod listing;
 pub mod readme;
+pub mod registry;
 pub mod store;
 pub mod tree;
 pub mod trust;
@@ -92,6 +94,7 @@ pub fn all() -> Vec<Golden> {
         generation::GOLDEN,
         store::GOLDEN,
         image::GOLDEN,
+        registry::GOLDEN,
         identities::GOLDEN,
     ]
     .concat()

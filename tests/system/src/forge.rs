@@ -18,7 +18,6 @@ use plyos_layer_format::index::{self, Limits};
 use plyos_trust::custom::Sizes;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::fs;
 use std::io::Cursor;
 use std::ops::Range;
 
@@ -72,7 +71,7 @@ struct Sealed {
 impl Forged {
     /// Takes a pushed layer apart.
     pub fn of(registry: &Registry, pushed: &Pushed) -> Self {
-        let bytes = fs::read(registry.blob(pushed.text("blob"))).unwrap();
+        let bytes = registry.stored().read(pushed.text("blob"));
         let mut blob = Blob::open(Cursor::new(bytes.as_slice()), &Limits::default()).unwrap();
         let index = blob.index_bytes().to_vec();
         let encoder = blob.table().encoder;
@@ -83,7 +82,7 @@ impl Forged {
             stored.push(frames.frame(ordinal).unwrap());
             chunks.push(frames.chunk(ordinal, &chunk.unwrap()).unwrap());
         }
-        let manifest = serde_json::from_slice(&fs::read(registry.blob(pushed.text("manifest"))).unwrap());
+        let manifest = serde_json::from_slice(&registry.stored().read(pushed.text("manifest")));
         Self {
             index,
             frames: stored,
@@ -208,7 +207,7 @@ impl Forged {
     /// Certifies the layer and puts it into the catalog, as `plyos publish` would if it did not look.
     pub fn offer(&self, publisher: &Publisher, registry: &Registry) {
         let sealed = self.seal();
-        registry.keep(&sealed.blob);
+        registry.stored().keep(&sealed.blob);
         let mut workspace = unlocked(|| Workspace::open(&publisher.workspace()));
         let target = LayerTarget {
             descriptor: self.descriptor.to_json(),
@@ -230,7 +229,6 @@ impl Forged {
     /// Puts the layer under the tag of `pushed`.
     pub fn push(&self, registry: &Registry, pushed: &Pushed) {
         let sealed = self.seal();
-        registry.keep(&sealed.blob);
-        registry.retag(&pushed.place, pushed.text("manifest"), &sealed.manifest);
+        registry.retag(&pushed.place, pushed.text("manifest"), &sealed.manifest, &sealed.blob);
     }
 }

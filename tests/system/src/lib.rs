@@ -15,8 +15,10 @@
 )]
 
 pub mod block_log;
+pub mod bucket;
 pub mod forge;
 pub mod inventory;
+pub mod nginx;
 pub mod oracles;
 pub mod programs;
 pub mod proxy;
@@ -25,6 +27,7 @@ pub mod recorded_disk;
 pub mod registry;
 pub mod sick_disk;
 pub mod standing;
+pub mod stored;
 pub mod strace;
 pub mod target;
 pub mod trees;

@@ -90,8 +90,10 @@ pub struct Carried {
     pub range: Option<(u64, u64)>,
     /// Status of the answer, 0 when there was none.
     pub status: u16,
-    /// Bytes of body that were sent on.
+    /// Bytes of the answer's body that were sent on.
     pub bytes: u64,
+    /// Bytes that the client sent as a body, chunk heads included.
+    pub sent: u64,
 }
 
 #[derive(Debug)]
@@ -260,7 +262,7 @@ fn carry(shared: &Shared, client: &TcpStream) -> std::io::Result<()> {
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let range = request.range();
     let fault = shared.fault(&method, &path);
-    let mut carried = Carried { method, path, range, status: 0, bytes: 0 };
+    let mut carried = Carried { method, path, range, status: 0, bytes: 0, sent: 0 };
     if !matches!(fault, Some(Fault::Silent)) {
         change_request(&mut request, fault.as_ref());
         // The number of bytes is of interest although, and just because, the way broke.
@@ -271,12 +273,13 @@ fn carry(shared: &Shared, client: &TcpStream) -> std::io::Result<()> {
 }
 
 /// Carries a request's body, as long as there is some.
-fn upload(from: &mut BufReader<&TcpStream>, mut server: &TcpStream, fault: Option<&Fault>) {
+fn upload(from: &mut BufReader<&TcpStream>, mut server: &TcpStream, fault: Option<&Fault>, sent: &mut u64) {
     let mut left = if let Some(Fault::CutRequest(bytes)) = fault { *bytes } else { usize::MAX };
     let mut piece = [0; 1 << 16];
     while let Ok(count @ 1..) = from.read(&mut piece) {
         let count = count.min(left);
         left -= count;
+        *sent += count as u64;
         if server.write_all(&piece[..count]).is_err() || left == 0 {
             break;
         }
@@ -335,7 +338,7 @@ fn answer(
         if request.get("transfer-encoding").is_some()
             || request.get("content-length").is_some_and(|n| n != "0")
         {
-            scope.spawn(|| upload(from, &server, fault));
+            scope.spawn(|| upload(from, &server, fault, &mut carried.sent));
         }
         let mut answer = BufReader::new(&server);
         let head = Head::read(&mut answer).and_then(|head| answer.read_to_end(&mut body).map(|_| head));

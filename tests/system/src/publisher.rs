@@ -64,7 +64,7 @@ impl Pushed {
 
     /// Offset and stored length of `index` or `frames` in the blob, from the manifest in the registry.
     pub fn part(&self, registry: &Registry, part: &str) -> (u64, u64) {
-        let bytes = fs::read(registry.blob(self.text("manifest"))).unwrap();
+        let bytes = registry.stored().read(self.text("manifest"));
         let manifest: Value = serde_json::from_slice(&bytes).unwrap();
         let text = manifest["layers"][0]["annotations"][format!("org.plyos.layer.{part}")].as_str().unwrap();
         let number = |name: &str| {

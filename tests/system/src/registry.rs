@@ -1,7 +1,8 @@
 //! A registry as a process on a free port, with its storage folder at hand to be looked at and damaged.
 
 use crate::programs::{built, command, wait_for};
-use sha2::{Digest, Sha256};
+use crate::stored::Stored;
+use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,14 +19,20 @@ pub struct Registry {
     /// Ends the registry when its input ends, so that none is left when a test is killed.
     guard: Child,
     address: SocketAddr,
+    options: Vec<OsString>,
 }
 
 impl Registry {
     /// Starts a registry that takes pushes.
     pub fn start() -> Self {
+        Self::start_with(vec!["--anonymous-push".into()])
+    }
+
+    /// Starts a registry with these options of `plyos serve`.
+    pub fn start_with(options: Vec<OsString>) -> Self {
         let folder = TempDir::with_prefix("plyos-registry-").unwrap();
-        let (guard, address) = serve(folder.path());
-        Self { folder, guard, address }
+        let (guard, address) = serve(folder.path(), &options);
+        Self { folder, guard, address, options }
     }
 
     /// Where it listens.
@@ -43,24 +50,21 @@ impl Registry {
         format!("http://{}/catalog/{CATALOG}", self.address)
     }
 
-    /// File of a blob; `digest` with or without `sha256:`.
-    pub fn blob(&self, digest: &str) -> PathBuf {
-        self.storage().join("blobs/sha256").join(digest.trim_start_matches("sha256:"))
+    /// The blobs in its storage.
+    pub fn stored(&self) -> Stored {
+        Stored::new(self.folder.path())
     }
 
-    /// Puts a blob into the storage, behind the back of the server. Gives its digest in hexadecimal.
-    pub fn keep(&self, bytes: &[u8]) -> String {
-        let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        fs::write(self.blob(&digest), bytes).unwrap();
-        digest
-    }
-
-    /// Makes `place` (`HOST:PORT/REPO:TAG`), which names the manifest of digest `old`, name this one.
-    pub fn retag(&self, place: &str, old: &str, manifest: &[u8]) {
+    /// Makes `place` (`HOST:PORT/REPO:TAG`), which names the manifest of digest `old`, name this one of a layer whose blob is kept
+    /// with it.
+    pub fn retag(&self, place: &str, old: &str, manifest: &[u8], blob: &[u8]) {
         let (_, rest) = place.split_once('/').unwrap();
         let (repository, tag) = rest.rsplit_once(':').unwrap();
         let folder = self.storage().join("repositories").join(repository);
-        let digest = self.keep(manifest);
+        let digest = self.stored().keep(manifest);
+        for held in [&digest, &self.stored().keep(blob)] {
+            fs::write(folder.join("_blobs/sha256").join(held), "").unwrap();
+        }
         let media_types = folder.join("_manifests/sha256");
         fs::copy(media_types.join(old.trim_start_matches("sha256:")), media_types.join(&digest)).unwrap();
         let tag = folder.join("_tags").join(tag);
@@ -99,7 +103,7 @@ impl Registry {
     /// Ends the process and starts another one over the same storage, on another port.
     pub fn restart(&mut self) {
         self.stop();
-        (self.guard, self.address) = serve(&self.storage());
+        (self.guard, self.address) = serve(&self.storage(), &self.options);
     }
 
     /// Ends the process.
@@ -121,9 +125,11 @@ impl Drop for Registry {
 }
 
 /// A shell that runs the registry until its own input ends, and the registry's address.
-fn serve(storage: &Path) -> (Child, SocketAddr) {
+fn serve(storage: &Path, options: &[OsString]) -> (Child, SocketAddr) {
     let mut server = command(built("plyos"), storage);
-    server.args(["serve", "--listen", "127.0.0.1:0", "--anonymous-push", "--storage"]).arg(storage);
+    server.args(["serve", "--listen", "127.0.0.1:0"]).args(options).arg("--storage").arg(storage);
+    // What is changed behind its back is to be seen at once.
+    server.env("PLYOS_SERVE_LIMITS_CACHE_BYTES", "0");
     guarded(&server, storage, |said| {
         assert!(!said.contains("plyos: "), "the registry ended at once: {said}");
         let line = said.lines().find_map(|line| line.strip_prefix("listening on http://"));
@@ -142,6 +148,7 @@ pub(crate) fn guarded(
         .args(["-c", "\"$@\" & read -r _; kill -KILL $!", "sh"])
         .arg(server.get_program())
         .args(server.get_args())
+        .envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(fs::File::create(&log).unwrap())

@@ -168,6 +168,90 @@ fn layers_that_say_they_conflict() {
 }
 
 #[test]
+fn reasons_from_the_request_to_what_was_asked_for_before() {
+    let world = World::new();
+    world.release(&file("usr/lib/old", "a"), &Layer::package("legacy", "1"));
+    let tls = Layer::package("tls", "3").with("--conflicts", "legacy");
+    world.release(&file("usr/lib/tls", "a"), &tls);
+    world.offer(&file("usr/bin/web", "a"), &Layer::package("web", "2").with("--depends", "tls >= 3"));
+    world.target.pkg(&["install", "legacy"]).ok();
+    let line = world.target.refuses(CONFLICT, &["install", "web"]);
+    let reasons = "web 2 needs tls >= 3; tls 3 conflicts with legacy 1, which you asked for";
+    assert!(line.contains(reasons) && line.contains("pkg remove legacy"), "{line}");
+    world.target.pkg(&["remove", "legacy"]).ok();
+    world.target.pkg(&["install", "web"]).ok();
+    assert_eq!(world.target.installed(), ["plain 1", "tls 3", "web 2"]);
+}
+
+#[test]
+fn an_older_version_meets_what_the_newest_does_not() {
+    let world = World::new();
+    world.release(&file("usr/lib/a", "1"), &Layer::package("lib", "1"));
+    world.release(&file("usr/lib/a", "2"), &Layer::package("lib", "2"));
+    world.offer(&file("usr/bin/a", "a"), &Layer::package("tool", "1").with("--depends", "lib < 2"));
+    world.target.pkg(&["install", "tool"]).ok();
+    assert_eq!(world.target.installed(), ["lib 1", "plain 1", "tool 1"]);
+    // It is kept back by name, and said why; what may go on goes on.
+    let kept = &world.target.json(&["upgrade"])["kept_back"][0];
+    assert_eq!((kept["name"].as_str(), kept["version"].as_str()), (Some("lib"), Some("2")));
+    assert!(kept["because"][0].as_str().unwrap().contains("needs lib < 2"), "{kept}");
+    let said = world.target.pkg(&["upgrade"]).ok().text();
+    assert!(said.contains("lib 2 is kept back: tool 1"), "{said}");
+    // To go back takes a word.
+    world.target.pkg(&["remove", "tool"]).ok();
+    world.target.pkg(&["upgrade"]).ok();
+    assert_eq!(world.target.installed(), ["lib 2", "plain 1"]);
+    let line = world.target.refuses(CONFLICT, &["install", "tool"]);
+    assert!(line.contains("lib=1"), "{line}");
+    world.target.pkg(&["install", "tool", "lib=1"]).ok();
+    assert_eq!(world.target.installed(), ["lib 1", "plain 1", "tool 1"]);
+}
+
+#[test]
+fn a_layer_that_came_with_another_gives_way_and_one_that_stays_may_be_asked_for() {
+    let world = World::new();
+    let mail = |name: &str| Layer::package(name, "1").with("--provides", "mail = 2");
+    world.release(&file("usr/bin/one", "a"), &mail("mail-one"));
+    world.release(&file("usr/bin/cron", "a"), &Layer::package("cron", "1").with("--depends", "mail >= 2"));
+    world.release(&file("usr/bin/two", "b"), &mail("mail-two").with("--conflicts", "mail"));
+    world.offer(&file("usr/bin/at", "a"), &Layer::package("at", "1").with("--depends", "mail-one"));
+    world.target.pkg(&["install", "cron"]).ok();
+    assert_eq!(world.target.installed(), ["cron 1", "mail-one 1", "plain 1"]);
+    let done = world.target.json(&["install", "mail-two"]);
+    assert_eq!(done["removed"][0], "package/mail-one");
+    assert_eq!(world.target.installed(), ["cron 1", "mail-two 1", "plain 1"]);
+    // What came with another and is asked for now stays where it is: nothing is fetched.
+    world.target.pkg(&["rollback"]).ok();
+    let asked = |name: &str| {
+        let list = world.target.json(&["list"]);
+        list.as_array().unwrap().iter().any(|row| row["name"] == name && row["asked"] == true)
+    };
+    assert!(!asked("mail-one"));
+    world.target.pkg(&["install", "mail-one"]).ok();
+    assert!(asked("mail-one"));
+    assert!(
+        world.target.refuses(CONFLICT, &["install", "mail-two"]).contains("mail-one 1, which you asked for")
+    );
+}
+
+#[test]
+fn upgrades_take_one_step_after_the_other() {
+    let world = World::new();
+    world.offer(&file("usr/bin/db", "1"), &Layer::package("db", "1"));
+    world.target.pkg(&["install", "db"]).ok();
+    world.release(&file("usr/bin/db", "2"), &Layer::package("db", "2"));
+    let manifest = world.target.beside("db.toml");
+    std::fs::write(&manifest, "upgrade-from = \"2\"\n").unwrap();
+    let third = Layer::package("db", "3").with("--manifest", Target::text_of(&manifest));
+    world.offer(&file("usr/bin/db", "3"), &third);
+    assert!(world.target.refuses(CONFLICT, &["install", "db=3"]).contains("from 2 or newer"));
+    world.target.pkg(&["upgrade"]).ok();
+    assert_eq!(world.target.installed(), ["db 2", "plain 1"]);
+    world.target.pkg(&["upgrade"]).ok();
+    assert_eq!(world.target.installed(), ["db 3", "plain 1"]);
+}
+
+#[test]
 fn removing_what_is_needed() {
     let world = World::new();
     world.release(&file("usr/lib/a", "a"), &Layer::package("lib", "1"));

@@ -61,12 +61,12 @@ impl Bench {
 
     /// The stored blob, looked at past the proxy.
     fn has(&self, blob: &Value) -> bool {
-        self.registry.blob(blob.as_str().unwrap()).is_file()
+        self.registry.stored().recipe(blob.as_str().unwrap()).is_file()
     }
 
     /// Upload sessions that the registry still knows.
     fn sessions(&self) -> usize {
-        let blobs = self.registry.blob("sha256:any");
+        let blobs = self.registry.stored().recipe("any");
         fs::read_dir(blobs.ancestors().nth(3).unwrap().join("uploads")).unwrap().count()
     }
 
@@ -212,10 +212,10 @@ fn a_damaged_cache_changes_nothing() {
         every.for_each(|byte| *byte ^= 0x10);
         fs::write(&path, bytes).unwrap();
     }
-    fs::remove_file(bench.registry.blob(first["blob"].as_str().unwrap())).unwrap();
+    fs::remove_file(bench.registry.stored().recipe(first["blob"].as_str().unwrap())).unwrap();
     let again = bench.pushed(&tree, "1", &[]);
     assert_eq!(again["blob"], first["blob"]);
-    let stored = fs::read(bench.registry.blob(again["blob"].as_str().unwrap())).unwrap();
+    let stored = bench.registry.stored().read(again["blob"].as_str().unwrap());
     assert_eq!(stored.len() as u64, again["bytes"]["blob"].as_u64().unwrap());
 }
 

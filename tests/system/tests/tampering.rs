@@ -43,7 +43,7 @@ fn one_bit_of_a_chunk() {
     assert!(chunks.len() > 20, "{} chunks", chunks.len());
     let chunk = &chunks[chunks.len() / 2];
     let middle = chunk["offset"].as_u64().unwrap() + chunk["stored"].as_u64().unwrap() / 2;
-    let damage = Tampered::flip(&world.registry.blob(pushed.text("blob")), middle);
+    let damage = world.registry.stored().flip(pushed.text("blob"), middle);
     refused_until_repaired(&world.target, damage, "chunk");
 }
 
@@ -64,7 +64,7 @@ fn two_chunks_exchanged() {
         .enumerate()
         .find_map(|(at, one)| Some((one, chunks[at + 1..].iter().find(|other| other.len() == one.len())?)))
         .expect("two chunks of one stored length");
-    let damage = Tampered::with(&world.registry.blob(pushed.text("blob")), |bytes| {
+    let damage = world.registry.stored().tamper(pushed.text("blob"), |bytes| {
         let (one, other) = (bytes[first.clone()].to_vec(), bytes[second.clone()].to_vec());
         bytes[first.clone()].copy_from_slice(&other);
         bytes[second.clone()].copy_from_slice(&one);
@@ -82,7 +82,7 @@ fn index_bytes() {
     let (offset, stored) = pushed.part(&world.registry, "index");
     assert!(stored > 1_000);
     for at in [offset, offset + stored / 2, offset + stored - 1] {
-        let damage = Tampered::flip(&world.registry.blob(pushed.text("blob")), at);
+        let damage = world.registry.stored().flip(pushed.text("blob"), at);
         let line = world.target.refuses(SIGNATURE, &["install", "victim"]);
         assert!(line.contains("victim") && line.contains("index"), "{line}");
         damage.repair();
@@ -95,7 +95,7 @@ fn frame_table_bytes() {
     let (world, pushed) = with_victim();
     let (offset, stored) = pushed.part(&world.registry, "frames");
     for at in [offset, offset + stored / 2, offset + stored - 1] {
-        let damage = Tampered::flip(&world.registry.blob(pushed.text("blob")), at);
+        let damage = world.registry.stored().flip(pushed.text("blob"), at);
         let line = world.target.refuses(SIGNATURE, &["install", "victim"]);
         assert!(line.contains("victim") && line.contains("frame table"), "{line}");
         damage.repair();

@@ -13,7 +13,7 @@ mod encoder;
 mod order;
 mod worker;
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
@@ -26,6 +26,7 @@ use crate::blob_writer::BlobWriter;
 use crate::error::BuildError;
 use crate::frame_cache::FrameCache;
 use crate::produce::{self, Produced, Stop};
+use crate::sink::Sink;
 use crate::tree::Tree;
 
 pub(crate) use self::budget::{Budget, Permit};
@@ -48,13 +49,13 @@ pub(crate) struct Outcome {
 
 /// Runs the pipeline with `threads` workers. Frames come from the cache where it has them. `written` is called on this thread with the stream bytes each time that a
 /// frame was written.
-pub(crate) fn run<W: Write>(
+pub(crate) fn run<S: Sink>(
     tree: &Tree,
     coding: Coding,
     cache: Option<&FrameCache>,
     threads: usize,
-    out: &mut BlobWriter<'_, W>,
-    mut written: impl FnMut(u64, &BlobWriter<'_, W>),
+    out: &mut BlobWriter<'_, S>,
+    mut written: impl FnMut(u64, &BlobWriter<'_, S>),
 ) -> Result<Outcome, BuildError> {
     let budget = Budget::new(BUDGET + threads * BUDGET_OF_WORKER);
     let (job_sender, jobs) = crossbeam_channel::unbounded();
@@ -98,7 +99,7 @@ pub(crate) fn run<W: Write>(
         let mut done = 0;
         order::in_order(frames, |frame| {
             let length = frame.piece.bytes.len() as u32;
-            out.write(&frame.stored)?;
+            out.write_frame(&frame.id, &frame.stored)?;
             chunks.push(Chunk { id: frame.id, length });
             frame_lengths.push(frame.stored.len() as u32);
             done += u64::from(length);

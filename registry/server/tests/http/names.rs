@@ -26,7 +26,7 @@ async fn bad_names_are_refused() {
     let long = "a".repeat(256);
     assert_eq!(server.raw("GET", &format!("/v2/{long}/tags/list")).await, 400);
     assert_eq!(server.raw("GET", &format!("/v2/a/manifests/{long}")).await, 400);
-    for path in ["/v2/a", "/v2/a/blobs", "/v2/a/nonsense/x", "/", "/nonsense", "/catalog", "/catalog/"] {
+    for path in ["/v2/a", "/v2/a/blobs", "/v2/a/nonsense/x", "/nonsense", "/catalog", "/catalog/"] {
         assert!([400, 404].contains(&server.raw("GET", path).await), "{path}");
     }
 }

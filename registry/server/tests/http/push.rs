@@ -89,7 +89,63 @@ async fn chunks_out_of_order_change_nothing() {
         refused(response, 416, "BLOB_UPLOAD_INVALID").await;
     }
     refused(patch(&server, &session, Some("5-6"), b"xxxxx").await, 400, "SIZE_INVALID").await;
-    assert_eq!(header(&server.get(&session).await, "upload-offset"), "5");
+    let digest = Digest::of(b"firstlast");
+    let put = server.request(Method::PUT, &format!("{session}?digest={digest}"));
+    let early = put.header("content-range", "6-9").body("last").send().await.unwrap();
+    assert_eq!(header(&early, "range"), "0-4");
+    refused(early, 416, "BLOB_UPLOAD_INVALID").await;
+    let status = server.get(&session).await;
+    assert_eq!((header(&status, "upload-offset"), header(&status, "range")), ("5", "0-4"));
+    assert_eq!(server.put(&format!("{session}?digest={digest}"), "last").await.status(), 201);
+    check_blob(&server, "a", b"firstlast").await;
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_not_as_long_as_it_says_is_named() {
+    let server = Server::open().await;
+    let streamed =
+        |content: &'static str| Body::wrap_stream(stream::iter([Ok::<_, std::io::Error>(content)]));
+    // Of no announced length, so only the end of the body tells.
+    for (content, status) in [("four", 400), ("six by", 202), ("eight by", 413)] {
+        let session = server.begin("a").await;
+        let request = server.request(Method::PATCH, &session).header("content-range", "0-5");
+        let response = request.body(streamed(content)).send().await.unwrap();
+        assert_eq!(response.status(), status, "{content}");
+        // What came and fits is kept, and the next chunk starts behind it.
+        let offset = header(&server.get(&session).await, "upload-offset").parse::<usize>().unwrap();
+        assert_eq!(offset, if status == 413 { 0 } else { content.len() }, "{content}");
+    }
+}
+
+#[tokio::test]
+async fn a_post_that_names_a_digest_but_sends_nothing_is_an_upload() {
+    let server = Server::open().await;
+    let digest = Digest::of(b"content");
+    let begun = server.post(&format!("/v2/a/blobs/uploads/?digest={digest}"), "").await;
+    assert_eq!(begun.status(), 202);
+    let session = header(&begun, "location").to_owned();
+    assert_eq!(server.put(&format!("{session}?digest={digest}"), "content").await.status(), 201);
+    check_blob(&server, "a", b"content").await;
+}
+
+#[tokio::test]
+async fn every_upload_has_a_session_of_its_own() {
+    let server = Server::open().await;
+    let mut sessions = Vec::new();
+    for _ in 0..8 {
+        sessions.push(server.begin("a").await);
+    }
+    let digest = Digest::of(b"the same content");
+    let uploads = sessions.iter().map(|session| {
+        let (server, path) = (&server, format!("{session}?digest={digest}"));
+        async move { server.put(&path, "the same content").await.status() }
+    });
+    let statuses = futures_util::future::join_all(uploads).await;
+    assert!(statuses.iter().all(|status| *status == 201), "{statuses:?}");
+    sessions.sort();
+    sessions.dedup();
+    assert_eq!(sessions.len(), 8);
+    check_blob(&server, "a", b"the same content").await;
 }
 
 #[tokio::test]
@@ -107,7 +163,7 @@ async fn wrong_content_is_refused_and_dropped() {
     for digest in [wrong, Digest::of(b"content")] {
         assert_eq!(server.head(&format!("/v2/a/blobs/{digest}")).await.status(), 404);
     }
-    assert_eq!(std::fs::read_dir(server.stored("uploads")).unwrap().count(), 0);
+    assert_eq!(server.keys("uploads").await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -159,23 +215,6 @@ async fn a_session_can_be_cancelled_and_is_its_repositorys() {
 }
 
 #[tokio::test]
-async fn a_blob_is_mounted_or_else_uploaded() {
-    let server = Server::open().await;
-    let digest = server.push_blob("a", b"content").await;
-    let mount = async |digest| {
-        let path = format!("/v2/b/blobs/uploads/?mount={digest}&from=a");
-        server.request(Method::POST, &path).send().await.unwrap()
-    };
-    let mounted = mount(digest).await;
-    assert_eq!(mounted.status(), 201);
-    assert_eq!(header(&mounted, "location"), format!("/v2/b/blobs/{digest}"));
-    check_blob(&server, "b", b"content").await;
-    let session = mount(Digest::of(b"unknown")).await;
-    assert_eq!(session.status(), 202);
-    assert!(header(&session, "location").starts_with("/v2/b/blobs/uploads/"));
-}
-
-#[tokio::test]
 async fn a_blob_has_a_greatest_size() {
     let server = Server::with(|config| {
         config.anonymous_push = true;
@@ -197,4 +236,24 @@ async fn the_empty_blob_is_a_blob() {
     let server = Server::open().await;
     server.push_blob("a", b"").await;
     check_blob(&server, "a", b"").await;
+}
+
+#[tokio::test]
+async fn chunks_may_have_any_length() {
+    let server = Server::open().await;
+    let begun = server.post("/v2/a/blobs/uploads/", "").await;
+    assert!(begun.headers().get("oci-chunk-min-length").is_none());
+    let session = header(&begun, "location").to_owned();
+    let mut end = 0;
+    for chunk in ["a", "bc", "", "def"] {
+        let response = patch(&server, &session, None, chunk.as_bytes()).await;
+        end += chunk.len();
+        assert_eq!(
+            (response.status().as_u16(), header(&response, "upload-offset")),
+            (202, &*end.to_string())
+        );
+    }
+    let put = server.put(&format!("{session}?digest={}", Digest::of(b"abcdef")), "").await;
+    assert_eq!(put.status(), 201);
+    check_blob(&server, "a", b"abcdef").await;
 }

@@ -35,15 +35,25 @@ async fn single_ranges() {
 #[tokio::test]
 async fn ranges_outside_are_refused_and_nonsense_ignored() {
     let (server, path) = server_with_blob().await;
-    for range in ["bytes=10-", "bytes=10-20", "bytes=-0"] {
+    for range in ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=5-2"] {
         let response = server.get_range(&path, range).await;
         assert_eq!(header(&response, "content-range"), "bytes */10");
         refused(response, 416, "SIZE_INVALID").await;
     }
-    for range in ["bytes=5-2", "items=0-1", "bytes=x"] {
+    for range in ["items=0-1", "bytes=x", "bytes=", "bytes"] {
         let response = server.get_range(&path, range).await;
         assert_eq!(response.status(), 200, "{range}");
         assert_eq!(response.bytes().await.unwrap(), CONTENT);
+    }
+}
+
+#[tokio::test]
+async fn the_empty_blob_is_sent_whole() {
+    let server = Server::open().await;
+    let path = format!("/v2/a/blobs/{}", server.push_blob("a", b"").await);
+    for range in ["bytes=0-", "bytes=-5", "bytes=0-0"] {
+        let response = server.get_range(&path, range).await;
+        assert_eq!((response.status().as_u16(), header(&response, "content-length")), (200, "0"), "{range}");
     }
 }
 

@@ -1,10 +1,15 @@
-//! A server to test against, and the requests that tests are made of.
+//! A server to test against, and the requests that tests are made of. The tests of `http` have one over a directory,
+//! those of `http_memory`, which are the same ones, over an object store in memory.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use plyos_blobs::Digest;
-use plyos_registry::{Config, Error, serve};
+use futures_util::TryStreamExt;
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, path::Path};
+use plyos_blobs::{Algorithm, Digest, Settings, Storage};
+use plyos_registry::{Config, Error};
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -17,9 +22,35 @@ use tokio::task::JoinHandle;
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
+/// Where a server keeps things, longer than it runs.
+pub struct Kept {
+    directory: TempDir,
+    memory: Option<Arc<InMemory>>,
+}
+
+impl Kept {
+    fn new() -> Self {
+        let memory = env!("CARGO_CRATE_NAME") == "http_memory";
+        Self { directory: tempfile::tempdir().unwrap(), memory: memory.then(Arc::default) }
+    }
+
+    async fn open(&self, config: &Config) -> plyos_registry::Server {
+        let settings = Settings {
+            most_uploads: config.limits.open_uploads,
+            spools: Some(self.directory.path().to_owned()),
+            ..Settings::default()
+        };
+        let storage = match &self.memory {
+            Some(memory) => Storage::remote(Arc::clone(memory), &settings).await,
+            None => Storage::local(self.directory.path(), &settings).await,
+        };
+        plyos_registry::Server::over(storage.unwrap(), config).unwrap()
+    }
+}
+
 pub struct Server {
     pub address: SocketAddr,
-    directory: TempDir,
+    kept: Kept,
     client: Client,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), Error>>,
@@ -32,46 +63,49 @@ impl Server {
     }
 
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::over(tempfile::tempdir().unwrap(), change).await
+        Self::over(Kept::new(), change).await
     }
 
-    async fn over(directory: TempDir, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::new(directory.path());
+    async fn over(kept: Kept, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new(kept.directory.path());
         change(&mut config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async move { drop(stopped.await) };
-        let task = tokio::spawn(serve(listener, config, shutdown));
+        let server = kept.open(&config).await;
+        let task = tokio::spawn(async move { server.run(listener, None, shutdown).await });
         // The workspace's reqwest knows TLS and asks for a provider even where none is used. Whoever comes second
         // finds one installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { address, directory, client, stop, task }
+        Self { address, kept, client, stop, task }
     }
 
     /// Stops the server and gives back what it stored.
-    pub async fn stop(self) -> TempDir {
+    pub async fn stop(self) -> Kept {
         drop(self.client);
         let _ = self.stop.send(());
         self.task.await.unwrap().unwrap();
-        self.directory
+        self.kept
     }
 
     /// Another server over the same storage.
     pub async fn restart(self) -> Self {
-        let directory = self.stop().await;
-        Self::over(directory, |config| config.anonymous_push = true).await
+        let kept = self.stop().await;
+        Self::over(kept, |config| config.anonymous_push = true).await
     }
 
     /// The same, but nobody may push.
     pub async fn restart_read_only(self) -> Self {
-        let directory = self.stop().await;
-        Self::over(directory, |_| {}).await
+        let kept = self.stop().await;
+        Self::over(kept, |_| {}).await
     }
 
+    /// A file of the storage, which is one of those in a directory.
     pub fn stored(&self, path: &str) -> PathBuf {
-        self.directory.path().join(path)
+        assert!(self.kept.memory.is_none());
+        self.kept.directory.path().join(path)
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -89,6 +123,17 @@ impl Server {
 
     pub async fn put(&self, path: &str, body: impl Into<reqwest::Body>) -> Response {
         self.request(Method::PUT, path).body(body).send().await.unwrap()
+    }
+
+    pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Response {
+        self.request(Method::POST, path).body(body).send().await.unwrap()
+    }
+
+    /// What lies below a place of the storage.
+    pub async fn keys(&self, below: &str) -> Vec<String> {
+        let Some(memory) = &self.kept.memory else { return files(&self.stored(below)) };
+        let listed = memory.list(Some(&Path::from(below))).map_ok(|meta| meta.location.to_string());
+        listed.try_collect().await.unwrap()
     }
 
     pub async fn get_range(&self, path: &str, range: &str) -> Response {
@@ -125,16 +170,33 @@ impl Server {
 
     /// Sends a request line as it stands; an HTTP client would tidy it up. Returns the status.
     pub async fn raw(&self, method: &str, path: &str) -> u16 {
-        let mut socket = TcpStream::connect(self.address).await.unwrap();
         let request =
             format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx");
-        socket.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        // A server that refuses may close before it has read the body.
-        let _ = socket.read_to_end(&mut answer).await;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let answer = self.exchange(request.as_bytes()).await;
         answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect(&answer)
     }
+
+    /// Sends bytes as they stand, which should ask for the connection to be closed, and returns what comes back.
+    pub async fn exchange(&self, request: &[u8]) -> String {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        // A server that refuses may close before it has read everything.
+        let _ = socket.write_all(request).await;
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+/// The files below a directory, sorted.
+fn files(directory: &std::path::Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path.display().to_string()) }
+    }
+    found.sort();
+    found
 }
 
 pub fn header<'a>(response: &'a Response, name: &str) -> &'a str {
@@ -156,16 +218,25 @@ pub async fn refused(response: Response, status: u16, code: &str) {
 }
 
 pub fn descriptor(media_type: &str, content: &[u8]) -> Value {
-    json!({ "mediaType": media_type, "digest": Digest::of(content).to_string(), "size": content.len() })
+    descriptor_by(Algorithm::Sha256, media_type, content)
+}
+
+pub fn descriptor_by(algorithm: Algorithm, media_type: &str, content: &[u8]) -> Value {
+    let digest = algorithm.digest(content).to_string();
+    json!({ "mediaType": media_type, "digest": digest, "size": content.len() })
 }
 
 /// A manifest over a config and layers, spaced as no serializer would.
 pub fn manifest(config: &[u8], layers: &[&[u8]]) -> String {
-    let layer = |content: &&[u8]| descriptor("application/vnd.oci.image.layer.v1.tar", content);
+    manifest_by(Algorithm::Sha256, config, layers)
+}
+
+pub fn manifest_by(algorithm: Algorithm, config: &[u8], layers: &[&[u8]]) -> String {
+    let layer = |content: &&[u8]| descriptor_by(algorithm, "application/vnd.oci.image.layer.v1.tar", content);
     let document = json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST,
-        "config": descriptor("application/vnd.oci.image.config.v1+json", config),
+        "config": descriptor_by(algorithm, "application/vnd.oci.image.config.v1+json", config),
         "layers": layers.iter().map(layer).collect::<Vec<_>>(),
     });
     format!("  {document}\n\n")

@@ -8,6 +8,7 @@
 //! DIR/keyring              the newest keyring
 //! DIR/offer.json           every layer that is to be offered, published or not
 //! DIR/unsent.json          paths that were written and not yet said to be uploaded
+//! DIR/published.json       the timestamp that was uploaded last
 //! DIR/lock                 held while a program works here
 //! ```
 //!
@@ -25,6 +26,7 @@ mod keyring;
 mod layer;
 mod proposal;
 mod publish;
+mod published;
 mod settings;
 mod signers;
 mod state;
@@ -36,5 +38,6 @@ pub use error::RepositoryError;
 pub use layer::{Certified, LayerTarget};
 pub use proposal::{Proposal, ProposalError, Signed};
 pub use publish::PublishFile;
+pub use published::Standing;
 pub use settings::{Expiries, InitOptions};
 pub use workspace::Workspace;

@@ -38,6 +38,8 @@ pub struct Workspace {
     pub(super) passphrases: Box<dyn Passphrases>,
     /// Keys that were opened, by path.
     pub(super) unlocked: RefCell<BTreeMap<PathBuf, Rc<SecretKey>>>,
+    /// Roles to be signed again whatever they say; empty but while that is done.
+    pub(super) anew: BTreeSet<String>,
     /// Held for its lock.
     _lock: File,
 }
@@ -100,8 +102,14 @@ impl Workspace {
             Some(passphrase) => Box::new(passphrase.clone()),
             None => Box::new(NoPassphrases),
         };
-        let mut workspace =
-            Self { dir: dir.into(), state, passphrases, unlocked: RefCell::default(), _lock: lock };
+        let mut workspace = Self {
+            dir: dir.into(),
+            state,
+            passphrases,
+            unlocked: RefCell::default(),
+            anew: BTreeSet::new(),
+            _lock: lock,
+        };
         workspace.write_public(&state::metadata_path(ROOT, 1), &root_file)?;
         workspace.publish_keyring()?;
         workspace.state.write_offer(dir)?;
@@ -122,7 +130,8 @@ impl Workspace {
         }
         let lock = lock(dir)?;
         let (state, passphrases) = (State::read(dir)?, Box::new(NoPassphrases));
-        Ok(Self { dir: dir.into(), state, passphrases, unlocked: RefCell::default(), _lock: lock })
+        let (unlocked, anew) = (RefCell::default(), BTreeSet::new());
+        Ok(Self { dir: dir.into(), state, passphrases, unlocked, anew, _lock: lock })
     }
 
     /// The directory.

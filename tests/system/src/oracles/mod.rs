@@ -13,6 +13,7 @@ use crate::inventory::{self, Inventory};
 use crate::programs::{Ended, command, run};
 use crate::publisher::{Layer, Publisher, Pushed};
 use crate::registry::Registry;
+use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -107,7 +108,7 @@ impl<'a> Case<'a> {
     /// A fresh folder.
     fn folder(&self, name: &str) -> PathBuf {
         let path = self.work.path().join(name);
-        std::fs::create_dir(&path).unwrap();
+        fs::create_dir(&path).unwrap();
         path
     }
 
@@ -120,8 +121,12 @@ impl<'a> Case<'a> {
         run(command("bash", self.work.path()).args(["-o", "pipefail", "-c", line, "bash"]).args(args)).ok()
     }
 
-    /// The layer's blob in our registry's storage.
+    /// The layer's blob out of our registry's storage.
     fn blob(&self) -> PathBuf {
-        self.registry.blob(self.pushed.text("blob"))
+        let file = self.work.path().join("blob");
+        if !file.exists() {
+            fs::write(&file, self.registry.stored().read(self.pushed.text("blob"))).unwrap();
+        }
+        file
     }
 }
