@@ -98,8 +98,12 @@ impl Drop for Buffer {
 mod tests {
     use super::*;
 
+    /// The tests of this file take all that there is.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
     #[test]
     fn large_ones_are_counted_and_come_back() {
+        let _alone = ONE_AT_A_TIME.lock();
         let taken: Vec<Buffer> = (0..2 * MOST_LARGE).map(|_| Buffer::take(10 * LARGE)).collect();
         let sizes: Vec<usize> = taken.iter().map(|buffer| buffer.len()).collect();
         let large = sizes.iter().filter(|size| **size == LARGE).count();
@@ -113,6 +117,7 @@ mod tests {
 
     #[test]
     fn bytes_hold_their_buffer() {
+        let _alone = ONE_AT_A_TIME.lock();
         let mut buffer = Buffer::take(LARGE);
         buffer.room().fill(7);
         let bytes = buffer.freeze(20_000);

@@ -75,8 +75,11 @@ impl Names {
 #[derive(Clone, Debug)]
 pub struct Claims {
     objects: Objects,
-    remembered: Arc<Mutex<Vec<(Path, Arc<MarkList>)>>>,
+    remembered: Arc<Mutex<Vec<Remembered>>>,
 }
+
+/// A tombstone that was read.
+type Remembered = (Path, Arc<MarkList>);
 
 impl Claims {
     pub(crate) fn new(objects: Objects) -> Self {

@@ -224,7 +224,7 @@ mod tests {
         let plan = plan(&new.recipe, &changed, &[old]);
         assert_eq!((plan.held, plan.written, plan.saved()), (4_000_000, 200_000, 3_800_000));
         assert!(plan.is_worth_it());
-        assert_eq!(plan.to_write().collect::<Vec<_>>(), [2_000_000..2_200_000]);
+        assert_eq!(plan.to_write().collect::<Vec<_>>(), vec![2_000_000..2_200_000]);
         assert_eq!(
             plan.recipe(data(9)).unwrap().extents(),
             [

@@ -31,9 +31,9 @@ mod metrics;
 mod mounts;
 mod observe;
 mod packing;
+mod page;
 mod paging;
 mod precondition;
-mod page;
 mod range;
 mod receive;
 mod referrers;
@@ -50,7 +50,8 @@ mod warning;
 
 pub use access::AccessError;
 pub use config::{
-    AccessConfig, CleanUpConfig, Config, ConfigError, Limits, Loaded, LogConfig, MetricsConfig, RightName, Rule, Sources, TlsConfig,
+    AccessConfig, CleanUpConfig, Config, ConfigError, Limits, Loaded, LogConfig, MetricsConfig, RightName,
+    Rule, Sources, TlsConfig,
 };
 pub use router::router;
 pub use serve::{Error, Server, serve};

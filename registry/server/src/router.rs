@@ -22,7 +22,9 @@ use crate::packing::PackQueue;
 use crate::refusal::Refusal;
 use crate::route::{self, Oci};
 use crate::serve::{Error, request_rate};
-use crate::{blobs, catalog, compose, extensions, manifests, page, receive, referrers, repositories, tags, uploads};
+use crate::{
+    blobs, catalog, compose, extensions, manifests, page, receive, referrers, repositories, tags, uploads,
+};
 
 /// The description of what is ours, beside what OCI distribution describes.
 const OPENAPI: &str = include_str!("../openapi.json");
@@ -48,9 +50,10 @@ impl Registry {
             hot_bytes: config.limits.cache_bytes,
             spools: config.spools.clone(),
         };
-        let storage = Storage::open(&config.storage, &config.storage_options, &settings)
-            .await
-            .map_err(|source| Error::Storage { path: config.storage.clone().into(), source: Box::new(source) })?;
+        let storage =
+            Storage::open(&config.storage, &config.storage_options, &settings).await.map_err(|source| {
+                Error::Storage { path: config.storage.clone().into(), source: Box::new(source) }
+            })?;
         Self::over(storage, config)
     }
 

@@ -210,8 +210,11 @@ fn a_reload_takes_over_rules_while_it_runs() {
 fn the_configuration_is_printed_with_its_sources_and_errors_are_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("registry.toml");
-    fs::write(&config, "[limits]\ntags = 7\nranges = 8\n[storage-options]\naws_secret_access_key = 'word'\n")
-        .unwrap();
+    fs::write(
+        &config,
+        "[limits]\ntags = 7\nranges = 8\n[storage-options]\naws_secret_access_key = 'xyzzy'\n",
+    )
+    .unwrap();
     let serve = |args: &[&str]| {
         let mut serve = command(built("plyos"), folder.path());
         serve.args(["serve", "--config", config.to_str().unwrap(), "--print-config"]).args(args);
@@ -223,7 +226,7 @@ fn the_configuration_is_printed_with_its_sources_and_errors_are_one_line() {
         assert!(printed.lines().any(|found| found == line), "{line} in\n{printed}");
     }
     assert!(
-        printed.contains("(environment)") && printed.contains("(command line)") && !printed.contains("word")
+        printed.contains("(environment)") && printed.contains("(command line)") && !printed.contains("xyzzy")
     );
     let line = run(&mut serve(&["--set", "limits.rnages=1"])).refused(2);
     assert!(line.contains("did you mean 'limits.ranges'?"), "{line}");

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use super::cleaner::{self, Look, Rules};
 use super::scenarios::Scenario;
@@ -170,7 +169,7 @@ pub fn explore(scenario: &Scenario) -> Result<Seen, String> {
     let rules = rules(scenario);
     let mut seen = Seen::default();
     let first = start(scenario);
-    let mut known: HashSet<World, Quick> = HashSet::from_iter([first]);
+    let mut known: HashSet<World> = HashSet::from_iter([first]);
     let mut open = vec![first];
     while let Some(world) = open.pop() {
         seen.published |= world.present & MANIFESTS & !scenario.present != 0;
@@ -201,7 +200,7 @@ pub fn explore(scenario: &Scenario) -> Result<Seen, String> {
 pub fn shortest_harm(scenario: &Scenario) -> Option<String> {
     let rules = rules(scenario);
     let first = start(scenario);
-    let mut from: HashMap<World, Option<(World, Event)>, Quick> = HashMap::from_iter([(first, None)]);
+    let mut from: HashMap<World, Option<(World, Event)>> = HashMap::from_iter([(first, None)]);
     let mut queue = VecDeque::from([first]);
     while let Some(world) = queue.pop_front() {
         let mut found = None;
@@ -227,22 +226,4 @@ pub fn shortest_harm(scenario: &Scenario) -> Option<String> {
         }
     }
     None
-}
-
-type Quick = BuildHasherDefault<Mix>;
-
-/// A hash for worlds: the standard one takes most of the time, for a safety against chosen keys that nobody needs here.
-#[derive(Default)]
-struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-    }
 }

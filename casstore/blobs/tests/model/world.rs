@@ -23,7 +23,7 @@ pub const KINDS: [Names; 3] = [L1 | L2, B | C, D1 | D2 | D3];
 
 /// The names in a set, one at a time.
 pub fn each(names: Names) -> impl Iterator<Item = Names> {
-    let lowest = |names: Names| (names != 0).then_some(1 << names.trailing_zeros());
+    let lowest = |names: Names| (names != 0).then(|| 1 << names.trailing_zeros());
     std::iter::successors(lowest(names), move |last| lowest(names & !(last | (last - 1))))
 }
 

@@ -76,8 +76,9 @@ mod tests {
             .unwrap();
         assert_eq!(back, text);
         assert_eq!(compressed(&forms[1].1.repeat(1)).unwrap(), [], "small");
-        let noise: Vec<u8> =
-            (0..4096u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 ^ (n * n >> 7) as u8).collect();
+        let noise: Vec<u8> = (0..4096u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 ^ ((n * n) >> 7) as u8)
+            .collect();
         for (suffix, form) in compressed(&noise).unwrap() {
             assert!(form.len() < noise.len() * 7 / 8, "{suffix}");
         }

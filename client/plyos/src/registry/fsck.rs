@@ -58,7 +58,7 @@ pub async fn run(args: &Fsck, place: &str, storage: &Storage, progress: &Progres
     } else {
         "run it with --repair, then push what is named again"
     };
-    Err(Failure::new(ExitCode::Store, format!("{bad} things in {place} are damaged or missing; {next}")))
+    Err(Failure::new(ExitCode::Store, format!("checking {place}: damaged or missing: {bad}; {next}")))
 }
 
 fn show(finding: &Finding) {

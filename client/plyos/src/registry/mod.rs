@@ -41,7 +41,9 @@ pub async fn run(args: &Registry, progress: &Progress) -> Result<(), Failure> {
     let place = args.storage.as_deref().ok_or_else(|| Failure::new(ExitCode::Usage, line))?;
     let bucket = place.contains("://");
     if !bucket && !std::path::Path::new(place).join("layout").is_file() {
-        let line = format!("opening {place}: it is no registry's storage; give the folder that plyos serve has as --storage");
+        let line = format!(
+            "opening {place}: it is no registry's storage; give the folder that plyos serve has as --storage"
+        );
         return Err(Failure::new(ExitCode::NotFound, line));
     }
     let options: BTreeMap<_, _> = args.storage_option.iter().cloned().collect();

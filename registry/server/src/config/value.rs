@@ -114,7 +114,7 @@ fn scaled(text: &str, units: &[(&str, u64)], bare: Option<u64>) -> Option<u64> {
 fn with_unit(value: u64, units: &[(&str, u64)], smallest: &str) -> String {
     let fitting = units
         .iter()
-        .filter(|(_, scale)| value >= *scale && value % scale == 0)
+        .filter(|(_, scale)| value >= *scale && value.is_multiple_of(*scale))
         .max_by_key(|(_, scale)| *scale);
     match fitting {
         Some((unit, scale)) => format!("{}{unit}", value / scale),

@@ -88,7 +88,7 @@ impl Image {
             parts: listed.into_iter().flatten().take(MOST_PARTS).filter_map(part).collect(),
             more: listed.is_some_and(|listed| listed.len() > MOST_PARTS),
             artifact_type,
-            subject: value.get("subject").and_then(|subject| digest(subject)),
+            subject: value.get("subject").and_then(digest),
             kind: said("org.plyos.kind"),
             name: said("org.opencontainers.image.title"),
             version: said("org.opencontainers.image.version"),

@@ -97,9 +97,7 @@ async fn handshakes_that_stall_or_fail_harm_nobody() {
     assert_eq!(client(&certificate, |builder| builder).get(&url).send().await.unwrap().status(), 200);
     for socket in [&mut silent, &mut plain] {
         let mut rest = Vec::new();
-        let _ = tokio::time::timeout(LONG, socket.read_to_end(&mut rest))
-            .await
-            .expect("it is let go");
+        let _ = tokio::time::timeout(LONG, socket.read_to_end(&mut rest)).await.expect("it is let go");
     }
 }
 

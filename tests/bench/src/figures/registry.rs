@@ -213,20 +213,19 @@ fn pushes(settings: &Settings, work: &Path, section: &mut Section) -> Result<u64
     let layer = image.layers.first().context("the image lacks its layer")?;
     let mut peak = 0;
     // Each push goes into an empty registry, so that no server can know the bytes already.
-    let mut ours = |push: &dyn Fn(&str) -> Result<Duration>| -> Result<Duration> {
+    let mut ours = |push: Push<'_>| -> Result<Duration> {
         let registry = Registry::start(settings, &work.join("plyos"))?;
         let took = push(registry.address())?;
         peak = peak.max(registry.end()?.peak);
         Ok(took)
     };
-    let docker = |push: &dyn Fn(&str) -> Result<Duration>| -> Result<Duration> {
+    let docker = |push: Push<'_>| -> Result<Duration> {
         let registry = Server::docker_registry(&work.join("docker"))?;
         push(registry.address())
     };
     let with_curl = |address: &str| load::push(address, image.name, &image.file(layer), &layer.digest());
     let with_skopeo = |address: &str| copy(&image, address);
-    let ways: [(&str, &dyn Fn(&str) -> Result<Duration>); 2] =
-        [("curl, POST and PUT", &with_curl), ("skopeo copy", &with_skopeo)];
+    let ways: [(&str, Push<'_>); 2] = [("curl, POST and PUT", &with_curl), ("skopeo copy", &with_skopeo)];
 
     let headings = ["500 MB into an empty registry", "plyos", "docker-registry", "times as fast", "bar"];
     let mut table = Table::new(headings.map(str::to_owned).to_vec());
@@ -280,6 +279,9 @@ fn copy(image: &Image, address: &str) -> Result<Duration> {
         .arg(format!("docker://{address}/{}:1", image.name));
     Ok(process::run(&mut command)?.0.wall)
 }
+
+/// Pushes to the registry at an address, and says how long it took.
+type Push<'a> = &'a dyn Fn(&str) -> Result<Duration>;
 
 #[cfg(test)]
 mod tests {

@@ -190,16 +190,16 @@ mod tests {
 
     #[test]
     fn debians_fields() {
-        let dump = "Package: web\nVersion: 1-2\nDepends: tls (>= 3), mail | exim, gone\n\n\
-                    Package: tls\nVersion: 4\nProvides: ssl (= 4)\nBreaks: web (<< 1)\n\n\
+        let dump = "Package: app\nVersion: 1-2\nDepends: tls (>= 3), mail | exim, gone\n\n\
+                    Package: tls\nVersion: 4\nProvides: ssl (= 4)\nBreaks: app (<< 1)\n\n\
                     Package: exim\nVersion: 9\nProvides: mail\n";
         let facts = of_debian(dump);
         let told = |facts: &Facts| {
             let list = |all: &[Dependency]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
             format!("{} {}: {}; {}", facts.name, facts.version, list(&facts.depends), list(&facts.conflicts))
         };
-        assert!(facts.iter().map(told).any(|text| text == "web 1-2+next: tls >= 3,mail; "));
-        assert!(facts.iter().map(told).any(|text| text == "tls 4: ; web < 1"));
+        assert!(facts.iter().map(told).any(|text| text == "app 1-2+next: tls >= 3,mail; "));
+        assert!(facts.iter().map(told).any(|text| text == "tls 4: ; app < 1"));
     }
 
     #[test]
