@@ -29,7 +29,8 @@ READERS = zstd=zstd tar=tar skopeo=skopeo bsdtar=libarchive-tools buildah=builda
   podman=podman curl=curl python3=python3 $$(/usr/bin/python3 -c "import zstandard" 2>/dev/null || python3 -c "import zstandard" 2>/dev/null || echo python3-zstandard)
 
 test: build ## all tests: unit, golden files, architecture, whole system with GNU tar, zstd, skopeo, buildah and other readers
-	@$(PACKAGES) $(READERS) git=git getfattr=attr strace=strace curl=curl nginx=nginx chromium=chromium $$([ $$(id -u) -ne 0 ] || \
+	@$(PACKAGES) $(READERS) git=git getfattr=attr strace=strace curl=curl nginx=nginx chromium=chromium \
+	  $$(python3 -c "import ensurepip" 2>/dev/null || echo python3-venv) $$([ $$(id -u) -ne 0 ] || \
 	  echo qemu-storage-daemon=qemu-system-common fusermount3=fuse3 mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs)
 	$(CARGO) test --workspace --locked --quiet
 
