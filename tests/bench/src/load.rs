@@ -81,6 +81,13 @@ pub fn download(address: &str, path: &str) -> Result<Duration> {
     curl(&["--output", "/dev/null", "--write-out", "%{time_total}", &url]).and_then(|text| seconds(&text))
 }
 
+/// Downloads with `curl` to a file. What is large comes this way: the peak memory of a process begins with that of the one
+/// that started it, so a bench that held it would measure itself.
+pub fn save(address: &str, path: &str, file: &Path) -> Result<()> {
+    let file = file.to_str().context("a path that is no text")?;
+    curl(&["--output", file, &format!("http://{address}{path}")]).map(drop)
+}
+
 /// Downloads with `curl` what is small.
 pub fn content(address: &str, path: &str) -> Result<Vec<u8>> {
     let mut command = Command::new("curl");

@@ -9,7 +9,9 @@ use crate::rivals;
 use crate::settings::Settings;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest as _, Sha256};
+use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -87,7 +89,7 @@ pub fn measure(settings: &Settings, work: &Path) -> Result<Section> {
             let sum: u64 = blobs.iter().map(|(_, size)| size).sum();
             let first = blobs.first().map_or(0, |(_, size)| *size);
             let stored = number(&report, "/stored")?;
-            compare(settings, storage, name, blobs)?;
+            compare(settings, work, storage, name, blobs)?;
             table.add(vec![
                 name.to_owned(),
                 form.name().to_owned(),
@@ -139,7 +141,7 @@ fn push_all(
                 pushed.push((digest, number(&report, "/bytes/blob")?));
             } else {
                 process::run(&mut process::pipeline(form.pipeline(), &[&tree, &blob]))?;
-                let digest = digest_of(&mut std::fs::File::open(&blob)?)?;
+                let digest = digest_of(&mut File::open(&blob)?)?;
                 load::push(registry.address(), name, &blob, &digest)?;
                 pushed.push((digest, rivals::bytes(&blob)?));
             }
@@ -196,20 +198,29 @@ fn pack(settings: &Settings, storage: &Path) -> Result<(Usage, serde_json::Value
 }
 
 /// Fetches each blob, whole and in ranges.
-fn compare(settings: &Settings, storage: &Path, name: &str, blobs: &[(String, u64)]) -> Result<()> {
-    let registry = Registry::over(settings, storage)?;
+fn compare(
+    settings: &Settings,
+    work: &Path,
+    storage: &Path,
+    name: &str,
+    blobs: &[(String, u64)],
+) -> Result<()> {
+    let (registry, copy) = (Registry::over(settings, storage)?, work.join("dedup-copy"));
     for (digest, size) in blobs {
         let path = format!("/v2/{name}/blobs/{digest}");
-        let whole = load::content(registry.address(), &path)?;
-        ensure!(digest_of(&mut &whole[..])? == *digest, "{digest} came back as something else");
+        load::save(registry.address(), &path, &copy)?;
+        let mut whole = File::open(&copy)?;
+        ensure!(digest_of(&mut whole)? == *digest, "{digest} came back as something else");
         for number in 0..RANGES {
             let start = size * number / RANGES;
             let end = (start + RANGE).min(*size);
             let part = load::range(registry.address(), &path, start..end)?;
-            let same = whole.get(usize::try_from(start)?..usize::try_from(end)?) == Some(&part[..]);
-            ensure!(same, "bytes {start} to {end} of {digest} came back as others");
+            let mut expected = vec![0; usize::try_from(end - start)?];
+            whole.read_exact_at(&mut expected, start)?;
+            ensure!(part == expected, "bytes {start} to {end} of {digest} came back as others");
         }
     }
+    std::fs::remove_file(&copy).context("removing a blob")?;
     registry.end().map(drop)
 }
 
