@@ -18,7 +18,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::error::{CommitError, StoreError};
 use crate::hasher::Hasher;
 use crate::hot::{Found, Hot, Key};
-use crate::keys;
+use crate::keys::{self, DataId};
 use crate::landing::undisturbed;
 use crate::objects::Objects;
 use crate::reader;
@@ -184,14 +184,21 @@ impl Blobs {
         Ok(hasher.finish())
     }
 
-    /// Stores bytes that are already in memory; how many is up to the caller. Nothing links to them yet.
-    pub async fn put_small(&self, bytes: Bytes, algorithm: Algorithm) -> Result<Digest, StoreError> {
+    /// Stores bytes that are already in memory, as the data object `data` if they are too many for a recipe; how many is up to the caller.
+    /// Nothing links to them yet.
+    pub async fn put_small(
+        &self,
+        bytes: Bytes,
+        algorithm: Algorithm,
+        data: DataId,
+    ) -> Result<Digest, StoreError> {
         let digest = algorithm.digest(&bytes);
         let recipe = if bytes.len() <= MOST_INLINE {
             Recipe::inline(bytes)
         } else {
             let length = bytes.len() as u64;
-            Recipe::of_extents([Extent { data: self.data.put(bytes).await?, offset: 0, length }])
+            self.data.put(&data, bytes).await?;
+            Recipe::of_extents([Extent { data, offset: 0, length }])
         };
         self.publish(&digest, &recipe.map_err(|e| StoreError::recipe(&keys::recipe(&digest), e))?).await?;
         Ok(digest)

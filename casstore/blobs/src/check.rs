@@ -73,7 +73,12 @@ pub(crate) struct Bad {
     pub(crate) needed_by: Vec<String>,
     /// What leads to it, to be removed so that it is pushed again.
     pub(crate) leads: Vec<Path>,
+    /// The recipe that was found wanting, if there was one: a push puts another in its place.
+    pub(crate) recipe: Option<RecipeHash>,
 }
+
+/// BLAKE3 of a recipe as it is stored.
+pub(crate) type RecipeHash = [u8; 32];
 
 impl Bad {
     fn new(why: impl Into<String>) -> Self {
@@ -129,9 +134,11 @@ impl Storage {
                     gathered.seen.bytes += size;
                     tell(gathered.seen.bytes);
                 }
-                Judgement::Bad(why) => {
+                Judgement::Bad(why, recipe) => {
                     gathered.seen.blobs += 1;
-                    gathered.bad_blob(digest, &why);
+                    if let Some(bad) = gathered.bad_blob(digest, &why) {
+                        bad.recipe = recipe;
+                    }
                 }
             }
         }
@@ -148,40 +155,42 @@ impl Storage {
     pub(crate) async fn judge(&self, digest: &Digest, depth: Depth) -> Result<Judgement, StoreError> {
         let mut before = None;
         loop {
-            let recipe = match self.objects.read_small(&keys::recipe(digest), LONGEST_RECIPE).await {
+            let bytes = match self.objects.read_small(&keys::recipe(digest), LONGEST_RECIPE).await {
                 Ok(None) => return Ok(Judgement::Gone),
-                Ok(Some(bytes)) => {
-                    Recipe::parse(&bytes).map_err(|e| format!("its recipe cannot be used: {e}"))
-                }
-                Err(e @ StoreError::Damaged { .. }) => Err(e.to_string()),
+                Ok(Some(bytes)) => bytes,
+                Err(e @ StoreError::Damaged { .. }) => return Ok(Judgement::Bad(e.to_string(), None)),
                 Err(e) => return Err(e),
             };
-            let judgement = match &recipe {
-                Ok(recipe) => self.judge_recipe(digest, recipe, depth).await?,
-                Err(why) => Judgement::Bad(why.clone()),
+            let flaw = match Recipe::parse(&bytes) {
+                Ok(recipe) => match self.flaw(digest, &recipe, depth).await? {
+                    None => return Ok(Judgement::Whole(recipe.size())),
+                    Some(flaw) => flaw,
+                },
+                Err(e) => format!("its recipe cannot be used: {e}"),
             };
             // Another recipe may have taken its place meanwhile, and its data be gone rightly.
-            if matches!(judgement, Judgement::Whole(_)) || before.as_ref() == Some(&recipe) {
-                return Ok(judgement);
+            if before.as_ref() == Some(&bytes) {
+                return Ok(Judgement::Bad(flaw, Some(*blake3::hash(&bytes).as_bytes())));
             }
-            before = Some(recipe);
+            before = Some(bytes);
         }
     }
 
-    async fn judge_recipe(
+    /// What keeps a blob from being had by this recipe, if anything does.
+    async fn flaw(
         &self,
         digest: &Digest,
         recipe: &Recipe,
         depth: Depth,
-    ) -> Result<Judgement, StoreError> {
+    ) -> Result<Option<String>, StoreError> {
         let mut hasher = Hasher::new(digest.algorithm());
         match recipe.body() {
             Body::Inline(bytes) => hasher.update(bytes),
             Body::Extents(extents) if depth == Depth::Lengths => {
                 return Ok(match self.check_data(extents.iter()).await {
-                    Ok(()) => Judgement::Whole(recipe.size()),
-                    Err(StoreError::Condemned) => {
-                        Judgement::Bad(String::from("a data object is gone, or shorter than its recipe says"))
+                    Ok(()) => None,
+                    Err(StoreError::SourceGone) => {
+                        Some(String::from("a data object is gone, or shorter than its recipe says"))
                     }
                     Err(e) => return Err(e),
                 });
@@ -190,17 +199,17 @@ impl Storage {
                 for extent in extents {
                     let range = extent.offset..extent.offset.saturating_add(extent.length);
                     let content = match self.blobs.data().open(&extent.data, range).await {
-                        Err(e @ StoreError::Damaged { .. }) => return Ok(Judgement::Bad(e.to_string())),
+                        Err(e @ StoreError::Damaged { .. }) => return Ok(Some(e.to_string())),
                         content => content?,
                     };
                     let Some(mut content) = content else {
-                        return Ok(Judgement::Bad(format!("data object {} is gone", extent.data)));
+                        return Ok(Some(format!("data object {} is gone", extent.data)));
                     };
                     loop {
                         match content.stream.try_next().await {
                             Ok(Some(piece)) => hasher.update(&piece),
                             Ok(None) => break,
-                            Err(e @ StoreError::Damaged { .. }) => return Ok(Judgement::Bad(e.to_string())),
+                            Err(e @ StoreError::Damaged { .. }) => return Ok(Some(e.to_string())),
                             Err(e) => return Err(e),
                         }
                     }
@@ -208,8 +217,7 @@ impl Storage {
             }
         }
         let actual = hasher.finish();
-        let wrong = || Judgement::Bad(format!("its bytes are those of {actual}"));
-        Ok(if actual == *digest { Judgement::Whole(recipe.size()) } else { wrong() })
+        Ok((actual != *digest).then(|| format!("its bytes are those of {actual}")))
     }
 
     async fn gather_repository(
@@ -312,7 +320,8 @@ pub(crate) enum Judgement {
     Gone,
     /// With its size.
     Whole(u64),
-    Bad(String),
+    /// Why, and by which recipe, if that could be read.
+    Bad(String, Option<RecipeHash>),
 }
 
 impl Gathered {

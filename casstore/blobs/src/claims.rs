@@ -17,12 +17,15 @@ use object_store::path::Path;
 use crate::digest::Digest;
 use crate::error::{CommitError, StoreError};
 use crate::keys::{self, DataId};
-use crate::marks::{LONGEST_LIST, Mark, MarkList};
+use crate::marks::{LONGEST_LIST, MOST_MARKS, Mark, MarkList};
+use crate::named;
 use crate::names::RepositoryName;
 use crate::objects::Objects;
 
 /// How long a claim counts for others. Above what the largest upload takes to land; its writer stops at half of it.
 pub(crate) const LIFE: Duration = Duration::from_secs(24 * 3600);
+/// How long a tombstone counts that cannot be read. No clean-up is told to be more patient.
+pub(crate) const LONGEST_DECISION: Duration = Duration::from_secs(3600);
 /// How long a writer waits for a clean-up to decide. Most take less than a second; clients give up after about a minute.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it looks.
@@ -60,6 +63,17 @@ impl Names {
         self.key(&keys::manifest(repository, digest)).blob(digest)
     }
 
+    /// All that a manifest's bytes name, of whatever type it is and as whatever they name it: a clean-up counts every digest in it as a
+    /// reference, so every digest is claimed.
+    pub fn named_by(mut self, repository: &RepositoryName, manifest: &[u8]) -> Self {
+        named::digests(manifest, |_, digest| {
+            let keys =
+                [keys::link(repository, &digest), keys::manifest(repository, &digest), keys::recipe(&digest)];
+            self.0.extend(keys.iter().map(Mark::of));
+        });
+        self
+    }
+
     /// The entry of a manifest below its subject.
     pub fn referrer(self, repository: &RepositoryName, subject: &Digest, referrer: &Digest) -> Self {
         self.key(&keys::referrer(repository, subject, referrer))
@@ -90,9 +104,12 @@ impl Claims {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Condemned`] if a clean-up takes too long to decide.
+    /// [`StoreError::Condemned`] if a clean-up takes too long to decide, [`StoreError::TooManyParts`] for more names than a claim holds.
     pub async fn claim(&self, names: Names) -> Result<Claim, StoreError> {
         let list = MarkList::new(LIFE, names.0);
+        if list.marks().len() > MOST_MARKS {
+            return Err(StoreError::TooManyParts);
+        }
         let id = DataId::random().map_err(StoreError::staging("name a claim"))?;
         let key = keys::claim(&id);
         let claim = Claim { objects: self.objects.clone(), key, begun: Moment::now(), left: false };
@@ -113,13 +130,16 @@ impl Claims {
     async fn condemned(&self, list: &MarkList, claim: &Path, written: Moment) -> Result<bool, StoreError> {
         let mut tombstones = self.objects.list(keys::all_condemned());
         while let Some(meta) = tombstones.try_next().await? {
-            let Some(tombstone) = self.tombstone(&meta.location).await? else { continue };
-            if !tombstone.meets(list.marks()) {
-                continue;
-            }
+            let life = match self.tombstone(&meta.location).await {
+                Ok(Some(tombstone)) if tombstone.meets(list.marks()) => tombstone.life,
+                Ok(_) => continue,
+                // It may name anything, but its owner does not work for longer than this.
+                Err(StoreError::Damaged { .. }) => LONGEST_DECISION,
+                Err(e) => return Err(e),
+            };
             let Some(own) = self.objects.head(claim).await? else { return Ok(true) };
             let now = SystemTime::from(own.last_modified) + written.passed();
-            if SystemTime::from(meta.last_modified) + tombstone.life >= now {
+            if SystemTime::from(meta.last_modified) + life >= now {
                 return Ok(true);
             }
         }

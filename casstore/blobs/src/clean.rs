@@ -7,6 +7,7 @@
 //!
 //! The protocol, and why it holds, is in docs/registry-cleanup.md. Memory is bounded whatever there is, see [`Policy::most_candidates`].
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -28,7 +29,8 @@ const MOST_CANDIDATES: usize = 1 << 20;
 /// Parts that the names are gone through in at most: enough for tens of thousands of millions of objects.
 const MOST_PARTS: u32 = 1 << 16;
 /// What is written in this time before a run began counts as written since: clocks of a store's machines differ.
-const MARGIN: Duration = Duration::from_secs(15 * 60);
+/// So much longer than its owner works a tombstone counts, too.
+pub(crate) const MARGIN: Duration = Duration::from_secs(15 * 60);
 /// Things that a report names.
 pub(crate) const MOST_NAMED: usize = 1000;
 
@@ -97,12 +99,14 @@ pub struct Cleaned {
 /// One run.
 pub(crate) struct Run<'a> {
     pub(crate) storage: &'a Storage,
-    pub(crate) policy: &'a Policy,
+    pub(crate) policy: Policy,
     pub(crate) pace: Pace,
     /// When it began, by the store's time, and here.
     began: SystemTime,
     begun: Moment,
     pub(crate) cleaned: Cleaned,
+    /// Directories of a local storage out of which something went that is not flushed yet.
+    pub(crate) unsettled: BTreeSet<Path>,
 }
 
 impl Storage {
@@ -139,7 +143,7 @@ async fn now(storage: &Storage, life: Duration) -> Result<(SystemTime, Moment), 
     let key = keys::condemned(&id);
     // Left alone for so long by clean-ups that take away what the dead have left.
     let nothing = MarkList::new(life, Vec::new());
-    storage.objects.write_passing(&key, nothing.emit()).await?;
+    storage.objects.write_small(&key, nothing.emit()).await?;
     let begun = Moment::now();
     let meta = storage.objects.head(&key).await?;
     storage.objects.delete(&key).await?;
@@ -149,10 +153,13 @@ async fn now(storage: &Storage, life: Duration) -> Result<(SystemTime, Moment), 
 }
 
 impl<'a> Run<'a> {
-    pub(crate) async fn begin(storage: &'a Storage, policy: &'a Policy) -> Result<Self, StoreError> {
+    pub(crate) async fn begin(storage: &'a Storage, policy: &Policy) -> Result<Self, StoreError> {
         let (began, begun) = now(storage, policy.patience).await?;
+        let mut policy = policy.clone();
+        policy.patience = policy.patience.min(claims::LONGEST_DECISION / 2);
         let pace = Pace::new(policy.rate);
-        Ok(Self { storage, policy, pace, began, begun, cleaned: Cleaned::default() })
+        let (cleaned, unsettled) = (Cleaned::default(), BTreeSet::new());
+        Ok(Self { storage, policy, pace, began, begun, cleaned, unsettled })
     }
 }
 
@@ -177,7 +184,12 @@ impl Run<'_> {
                 self.delete(kind, &candidates).await?;
             }
         }
-        Ok(())
+        self.settle().await
+    }
+
+    /// Makes what went durable, before what it needed goes: after a power cut there must be no link whose blob is gone.
+    pub(crate) async fn settle(&mut self) -> Result<(), StoreError> {
+        self.storage.objects.flush_directories(std::mem::take(&mut self.unsettled)).await
     }
 
     /// All old objects of a part of the names; `None` if they are too many.
@@ -292,6 +304,10 @@ impl Run<'_> {
     /// Counts what went.
     pub(crate) fn count(&mut self, kind: Option<&Kind>, meta: &ObjectMeta) {
         let cleaned = &mut self.cleaned;
+        let (folder, _) = meta.location.as_ref().rsplit_once('/').unwrap_or_default();
+        if !self.policy.dry_run {
+            self.unsettled.insert(Path::from(folder));
+        }
         match kind {
             None => cleaned.manifests += 1,
             Some(Kind::OfRepository(_)) => cleaned.links += 1,
@@ -308,7 +324,8 @@ impl Run<'_> {
     }
 }
 
-/// Writes a tombstone over `keys`; gives its own key.
+/// Writes a tombstone over `keys`; gives its own key. It is flushed: a power cut must not leave one that cannot be read, which might name
+/// anything.
 pub(crate) async fn write_tombstone(
     storage: &Storage,
     life: Duration,
@@ -317,6 +334,6 @@ pub(crate) async fn write_tombstone(
     let id = DataId::random().map_err(StoreError::staging("name a tombstone"))?;
     let own = keys::condemned(&id);
     let list: Bytes = MarkList::new(life, keys.map(Mark::of).collect()).emit();
-    storage.objects.write_passing(&own, list).await?;
+    storage.objects.write_small(&own, list).await?;
     Ok(own)
 }

@@ -11,7 +11,7 @@ use object_store::path::Path;
 
 use crate::candidates::Candidates;
 use crate::claims::{Moment, Outcome as _};
-use crate::clean::{Run, write_tombstone};
+use crate::clean::{MARGIN, Run, write_tombstone};
 use crate::error::StoreError;
 use crate::garbage::Kind;
 use crate::marks::Mark;
@@ -49,7 +49,8 @@ impl Run<'_> {
         // From before the tombstone is there, so that this clean-up stops early rather than late.
         let begun = Moment::now();
         let keys = batch.iter().map(|meta| &meta.location);
-        Ok((write_tombstone(self.storage, self.policy.patience, keys).await?, begun))
+        let life = self.policy.patience + MARGIN;
+        Ok((write_tombstone(self.storage, life, keys).await?, begun))
     }
 
     /// Takes the tombstone away, unless a delete may still be under way.
@@ -110,6 +111,11 @@ impl Run<'_> {
         failed
     }
 
+    /// Whether a decision that began then has taken so long that nothing may be deleted any more.
+    pub(crate) fn must_stop(&self, begun: Moment) -> bool {
+        begun.elapsed() >= self.policy.patience / 2
+    }
+
     /// Deletes one object unless it was renewed or time is up; says what it was.
     async fn delete_old(
         &self,
@@ -120,7 +126,7 @@ impl Run<'_> {
     ) -> Result<Option<ObjectMeta>, StoreError> {
         self.pace.step().await;
         let Some(now) = self.storage.objects.head(&meta.location).await? else { return Ok(None) };
-        if !self.is_old(&now, age) || begun.elapsed() >= self.policy.patience / 2 {
+        if !self.is_old(&now, age) || self.must_stop(begun) {
             return Ok(None);
         }
         match kind {

@@ -26,11 +26,14 @@ impl DataObjects {
         Self { objects }
     }
 
+    /// A name for a new data object. Whoever writes one claims its name before.
+    pub fn new_id(&self) -> Result<DataId, StoreError> {
+        DataId::random().map_err(StoreError::staging("name a data object"))
+    }
+
     /// Stores bytes that are in memory as a new data object.
-    pub async fn put(&self, bytes: Bytes) -> Result<DataId, StoreError> {
-        let id = DataId::random().map_err(StoreError::staging("name a data object"))?;
-        self.objects.write_small(&keys::data(&id), bytes).await?;
-        Ok(id)
+    pub async fn put(&self, id: &DataId, bytes: Bytes) -> Result<(), StoreError> {
+        self.objects.write_small(&keys::data(id), bytes).await
     }
 
     /// Bytes of a data object, or `None` if it is gone.

@@ -44,6 +44,12 @@ pub enum StoreError {
     /// A clean-up is just deciding about something that a writer relies on.
     #[error("a clean-up is deciding about something that this relies on; try again in a moment")]
     Condemned,
+    /// What an upload has copied by reference was taken away since.
+    #[error("what this upload copies is not here any more; send the blob whole")]
+    SourceGone,
+    /// An upload consists of more parts than a recipe holds.
+    #[error("the upload has more parts than a blob may; send it whole")]
+    TooManyParts,
     /// What stands where a recipe should be cannot be read as one.
     #[error("the recipe {path} cannot be used: {source}; push the blob again")]
     Recipe {

@@ -52,14 +52,15 @@ impl Objects {
 
     async fn land_own(&self, sealed: &mut Sealed) -> Result<Certainty, StoreError> {
         let progress = sealed.upload.progress.clone();
+        let certain = if progress.is_doubtful() { Certainty::Hearsay } else { Certainty::Certain };
         match sealed.upload.held.as_mut() {
             Some(Held { medium: Medium::Parts(parts), .. }) => parts.land_data(&progress).await,
             Some(Held { medium: Medium::File(file), .. }) if progress.own_len() > 0 => {
                 let to = keys::data(&progress.own());
                 self.land_file(file, progress.own_len(), &to, IfExists::Replace).await?;
-                Ok(Certainty::Certain)
+                Ok(certain)
             }
-            _ => Ok(Certainty::Certain),
+            _ => Ok(certain),
         }
     }
 

@@ -11,7 +11,7 @@ use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use crate::digest::{Algorithm, Digest};
 use crate::error::StoreError;
 use crate::hot::{Found, Key};
-use crate::keys;
+use crate::keys::{self, DataId};
 use crate::names::RepositoryName;
 use crate::repositories::{LONGEST_LINK, Repositories};
 
@@ -58,15 +58,16 @@ pub struct Manifest {
 }
 
 impl Repositories {
-    /// Stores a manifest's exact bytes.
+    /// Stores a manifest's exact bytes, as the data object `data` if they are too many for a recipe.
     pub async fn put_manifest(
         &self,
         repository: &RepositoryName,
         media_type: &MediaType,
         bytes: Bytes,
         algorithm: Algorithm,
+        data: DataId,
     ) -> Result<Digest, StoreError> {
-        let digest = self.blobs.put_small(bytes, algorithm).await?;
+        let digest = self.blobs.put_small(bytes, algorithm, data).await?;
         let media_type = Bytes::from(media_type.as_str().to_owned());
         self.objects.write_small(&keys::manifest(repository, &digest), media_type).await?;
         // The media type may be another than before.

@@ -3,6 +3,7 @@
 //! On a local disk `object_store` (with `fsync` on) writes as wanted: temporary name, flush, rename, flush the directory. What it
 //! cannot do there is added: replacing an object that still is what it was, and reading a small file in one go.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::ops::Range;
@@ -156,10 +157,26 @@ impl Objects {
     }
 
     async fn put(&self, path: &Path, bytes: Bytes, mode: PutMode) -> Result<bool, StoreError> {
-        match self.store.put_opts(path, PutPayload::from_bytes(bytes), mode.into()).await {
+        match self.store.put_opts(path, PutPayload::from_bytes(bytes.clone()), mode.into()).await {
             Ok(_) => Ok(true),
-            Err(BackendError::AlreadyExists { .. } | BackendError::Precondition { .. }) => Ok(false),
+            Err(BackendError::AlreadyExists { .. } | BackendError::Precondition { .. }) => {
+                Ok(self.written_before(path, &bytes).await?.is_some())
+            }
             Err(e) => Err(StoreError::backend("write", path, e)),
+        }
+    }
+
+    /// Whether a conditional write that was refused is there all the same, and as what version: a bucket's client sends a write again
+    /// whose answer was a failure or did not come, and the second one is refused because the first was carried out. Somebody else
+    /// may have written the very same, which is as good.
+    async fn written_before(&self, path: &Path, bytes: &[u8]) -> Result<Option<UpdateVersion>, StoreError> {
+        if self.directory.is_some() {
+            return Ok(None);
+        }
+        match self.read_versioned(path, bytes.len()).await {
+            Ok(Some((there, version))) if there == bytes => Ok(version),
+            Ok(_) | Err(StoreError::Damaged { .. }) => Ok(None),
+            Err(e) => Err(e),
         }
     }
 
@@ -178,6 +195,23 @@ impl Objects {
         found(self.store.delete(path).await, "delete", path).map(drop)
     }
 
+    /// Makes durable what was deleted in directories of a local storage, which deleting alone does not. A bucket has done it already.
+    pub(crate) async fn flush_directories(&self, folders: BTreeSet<Path>) -> Result<(), StoreError> {
+        let Some(directory) = self.directory.clone() else { return Ok(()) };
+        blocking("flush directories", move || {
+            for folder in folders {
+                match File::open(directory.join(folder.as_ref())) {
+                    Ok(folder) => folder.sync_all()?,
+                    // The last one that was in it took it along.
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
     pub(crate) fn list(&self, prefix: Path) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
         self.store.list(Some(&prefix)).map_err(move |e| StoreError::backend("list", &prefix, e)).boxed()
     }
@@ -190,9 +224,10 @@ impl Objects {
         version: UpdateVersion,
     ) -> Result<Option<UpdateVersion>, StoreError> {
         let mode = PutMode::Update(version);
-        match self.store.put_opts(path, PutPayload::from_bytes(bytes), mode.into()).await {
+        match self.store.put_opts(path, PutPayload::from_bytes(bytes.clone()), mode.into()).await {
             Ok(put) => Ok(Some(UpdateVersion { e_tag: put.e_tag, version: put.version })),
-            Err(BackendError::Precondition { .. } | BackendError::NotFound { .. }) => Ok(None),
+            Err(BackendError::Precondition { .. }) => self.written_before(path, &bytes).await,
+            Err(BackendError::NotFound { .. }) => Ok(None),
             Err(e) => Err(StoreError::backend("write", path, e)),
         }
     }

@@ -19,14 +19,14 @@ use crate::claims::{Claims, Names};
 use crate::cut::PieceCutter;
 use crate::digest::Digest;
 use crate::error::{StoreError, UploadError};
-use crate::keys;
+use crate::keys::{self, DataId};
 use crate::names::RepositoryName;
 use crate::objects::Objects;
 use crate::pack_plan::{Plan, Reference, plan};
 use crate::pieces::{LONGEST_LIST, MOST_PIECES, Piece, PieceList};
 use crate::recipe::{Body, Recipe};
 use crate::storage::Storage;
-use crate::upload::Sealed;
+use crate::upload::{Sealed, blocking};
 use crate::uploads::Uploads;
 
 /// Smaller blobs are left alone: no saving would be worth the request.
@@ -102,8 +102,9 @@ impl Packer {
             },
         };
         let references = self.references(repository, digest).await?;
-        let plan = plan(&recipe, &pieces, &references);
-        drop((pieces, references));
+        let own = Arc::clone(&recipe);
+        let plan =
+            blocking("compare a blob with others", move || Ok(plan(&own, &pieces, &references))).await?;
         if !plan.is_worth_it() {
             return Ok(Packing::Kept);
         }
@@ -201,8 +202,11 @@ impl Packer {
         recipe: &Arc<Recipe>,
         plan: Plan,
     ) -> Result<Packing, StoreError> {
+        // More extents than a recipe takes: the blob stays as it is, and nothing is written. Which data object it is makes no difference.
+        if plan.recipe(DataId::from_bytes([0; 16])).is_err() {
+            return Ok(Packing::Unsuited);
+        }
         let Some(sealed) = self.write(digest, &plan).await? else { return Ok(Packing::Gone) };
-        // More extents than a recipe takes: the blob stays as it is.
         let Ok(better) = plan.recipe(sealed.data()) else { return Ok(Packing::Unsuited) };
         let names = Names::new().blob(digest).data(&sealed.data());
         let claim =
@@ -221,15 +225,16 @@ impl Packer {
     ) -> Result<Packing, StoreError> {
         let own = sealed.data();
         self.objects.land_data(sealed).await?;
-        let packing = if self.blobs.digest(better, digest.algorithm()).await? != *digest {
-            Packing::Misled
-        } else if !self.blobs.replace_recipe(digest, before, better).await? {
-            Packing::Gone
+        if self.blobs.digest(better, digest.algorithm()).await? != *digest {
+            self.blobs.data().delete(&own).await?;
+            return Ok(Packing::Misled);
+        }
+        if self.blobs.replace_recipe(digest, before, better).await? {
+            Ok(Packing::Packed { held: plan.held, holds: plan.written })
         } else {
-            return Ok(Packing::Packed { held: plan.held, holds: plan.written });
-        };
-        self.blobs.data().delete(&own).await?;
-        Ok(packing)
+            // Not deleted here: should the new recipe stand in spite of the answer, it would be without its data.
+            Ok(Packing::Gone)
+        }
     }
 
     /// Brings together what is new, to be one data object; `None` if the blob went away.

@@ -3,6 +3,8 @@
 //! A session is a list of extents. New bytes lie one after the other in its own data object, which does not exist yet; what was
 //! copied (the compose extension) lies in data objects of other blobs.
 
+use std::io;
+
 use crate::digest::Algorithm;
 use crate::hasher::Hasher;
 use crate::keys::DataId;
@@ -16,17 +18,26 @@ pub(crate) struct Progress {
     own: DataId,
     own_len: u64,
     received: u64,
+    doubtful: bool,
 }
 
 impl Progress {
     /// Nothing yet; new bytes will lie in `own`.
     pub(crate) fn start(own: DataId, algorithm: Algorithm) -> Self {
-        Self { hasher: Hasher::new(algorithm), extents: Vec::new(), own, own_len: 0, received: 0 }
+        Self {
+            hasher: Hasher::new(algorithm),
+            extents: Vec::new(),
+            own,
+            own_len: 0,
+            received: 0,
+            doubtful: false,
+        }
     }
 
     /// What was put away. `None` if it cannot be: new bytes are not one after the other.
     pub(crate) fn restore(own: DataId, hasher: Hasher, extents: Vec<Extent>) -> Option<Self> {
-        let mut restored = Self { hasher, extents: Vec::new(), own, own_len: 0, received: 0 };
+        let mut restored =
+            Self { hasher, extents: Vec::new(), own, own_len: 0, received: 0, doubtful: false };
         for extent in extents {
             if extent.data == own && extent.offset != restored.own_len {
                 return None;
@@ -36,12 +47,34 @@ impl Progress {
         Some(restored)
     }
 
+    /// Whether new bytes can be added.
+    pub(crate) fn takes_more(&self) -> bool {
+        let joins = |last: &Extent| last.data == self.own && last.offset + last.length == self.own_len;
+        self.extents.len() < MOST_EXTENTS || self.extents.last().is_some_and(joins)
+    }
+
     /// Takes note of new bytes, which lie at the end of the own data object.
-    pub(crate) fn wrote(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
+    ///
+    /// # Errors
+    ///
+    /// If there are too many extents; nothing is changed then. Hash and extents must never disagree.
+    pub(crate) fn wrote(&mut self, bytes: &[u8]) -> io::Result<()> {
         let length = bytes.len() as u64;
-        // Fails at no length that a file can have.
-        let _ = self.push(Extent { data: self.own, offset: self.own_len, length });
+        self.push(Extent { data: self.own, offset: self.own_len, length })
+            .ok_or_else(|| io::Error::other("the upload has more parts than a blob may"))?;
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    /// The same bytes, of which it is not certain that the disk has what was hashed: a power cut may lie between.
+    pub(crate) fn doubted(mut self) -> Self {
+        self.doubtful = true;
+        self
+    }
+
+    /// Whether the bytes have to be hashed again before anyone relies on them.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     /// Takes note of bytes that lie elsewhere; `hasher` has had them. `None`, and nothing is changed, if there are too many extents.
@@ -120,13 +153,13 @@ mod tests {
     #[test]
     fn new_bytes_lie_one_after_the_other_around_copies() {
         let mut progress = Progress::start(OWN, Algorithm::Sha256);
-        progress.wrote(b"one");
-        progress.wrote(b"two");
+        progress.wrote(b"one").unwrap();
+        progress.wrote(b"two").unwrap();
         assert!(progress.is_whole());
         let copy = Extent { data: OTHER, offset: 7, length: 5 };
         progress.copied(&[copy], progress.hasher().clone()).unwrap();
-        progress.wrote(b"");
-        progress.wrote(b"end");
+        progress.wrote(b"").unwrap();
+        progress.wrote(b"end").unwrap();
         let own = |offset, length| Extent { data: OWN, offset, length };
         assert_eq!(progress.extents(), [own(0, 6), copy, own(6, 3)]);
         assert_eq!((progress.received(), progress.own_len(), progress.is_whole()), (14, 9, false));
@@ -150,5 +183,12 @@ mod tests {
         assert_eq!((progress.extents(), progress.received()), (&most[..], MOST_EXTENTS as u64));
         progress.copied(&[next], progress.hasher().clone()).unwrap();
         assert_eq!(progress.received(), MOST_EXTENTS as u64 + 1);
+
+        // New bytes neither: they must not be hashed and then be nowhere.
+        let before = progress.clone().hasher.finish();
+        assert!(!progress.takes_more());
+        progress.wrote(b"x").unwrap_err();
+        assert_eq!(progress.received(), MOST_EXTENTS as u64 + 1);
+        assert_eq!(progress.hasher.finish(), before);
     }
 }

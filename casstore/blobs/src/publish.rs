@@ -30,6 +30,8 @@ pub struct ManifestPush {
     pub media_type: MediaType,
     /// Its exact bytes.
     pub bytes: Bytes,
+    /// The data object that they become if they are too many for a recipe, which the claim names.
+    pub data: DataId,
     /// Its subject, and its descriptor as it will be listed there.
     pub about: Option<(Digest, Bytes)>,
     /// Tags that will name it, if they are what is expected.
@@ -97,8 +99,8 @@ impl Storage {
         let repositories = self.repositories.clone();
         claim
             .publish(async move {
-                let ManifestPush { repository, digest, media_type, bytes, about, tags } = push;
-                repositories.put_manifest(&repository, &media_type, bytes, digest.algorithm()).await?;
+                let ManifestPush { repository, digest, media_type, bytes, data, about, tags } = push;
+                repositories.put_manifest(&repository, &media_type, bytes, digest.algorithm(), data).await?;
                 if let Some((subject, descriptor)) = about {
                     repositories.put_referrer(&repository, &subject, &digest, descriptor).await?;
                 }
@@ -121,8 +123,8 @@ impl Storage {
         }
         for (data, end) in ends {
             if self.blobs.data().size(&data).await?.is_none_or(|size| size < end) {
-                // A better recipe has taken the place of the one that was copied from.
-                return Err(StoreError::Condemned);
+                // A better recipe has taken the place of the one that was copied from, and the clean-up its data.
+                return Err(StoreError::SourceGone);
             }
         }
         Ok(())

@@ -63,6 +63,8 @@ pub struct Extent {
 pub struct Recipe {
     size: u64,
     body: Body,
+    /// Where in the blob each extent ends, for finding the first of a range. It follows from the extents.
+    ends: Vec<u64>,
 }
 
 /// The bytes of a blob, or where they lie.
@@ -97,7 +99,7 @@ impl Recipe {
         if bytes.len() > MOST_INLINE {
             return Err(RecipeError::TooLarge);
         }
-        Ok(Self { size: bytes.len() as u64, body: Body::Inline(bytes) })
+        Ok(Self { size: bytes.len() as u64, body: Body::Inline(bytes), ends: Vec::new() })
     }
 
     /// The recipe of a blob whose bytes lie at `extents`, one after the other. Empty ones are left out, neighbours joined.
@@ -116,7 +118,11 @@ impl Recipe {
                 _ => joined.push(extent),
             }
         }
-        Ok(Self { size, body: Body::Extents(joined) })
+        let ends = joined.iter().scan(0u64, |end, extent| {
+            *end += extent.length;
+            Some(*end)
+        });
+        Ok(Self { size, ends: ends.collect(), body: Body::Extents(joined) })
     }
 
     /// Bytes of the blob.
@@ -148,15 +154,16 @@ impl Recipe {
     pub(crate) fn memory(&self) -> usize {
         match &self.body {
             Body::Inline(bytes) => recipe::SIZE + bytes.len(),
-            Body::Extents(extents) => size_of_val(extents.as_slice()),
+            Body::Extents(extents) => size_of_val(extents.as_slice()) + size_of_val(self.ends.as_slice()),
         }
     }
 
     /// The places of the bytes `range`, as far as the blob goes; none where it holds them itself.
     pub fn extents_of(&self, range: Range<u64>) -> Vec<Extent> {
-        let mut at = 0u64;
+        let first = self.ends.partition_point(|end| *end <= range.start);
+        let mut at = first.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         let mut found = Vec::new();
-        for extent in self.extents() {
+        for extent in self.extents().iter().skip(first) {
             let (start, end) = (range.start.max(at), range.end.min(at + extent.length));
             if start < end {
                 let offset = extent.offset + (start - at);

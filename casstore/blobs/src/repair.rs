@@ -7,12 +7,15 @@
 use object_store::path::Path;
 
 use crate::candidates::Candidates;
-use crate::check::{Bad, Checked, Depth, Finding, Judgement};
-use crate::clean::{Policy, Run, write_tombstone};
+use crate::check::{Bad, Checked, Depth, Finding, RecipeHash};
+use crate::claims::Moment;
+use crate::clean::{MARGIN, Policy, Run, write_tombstone};
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::keys;
 use crate::marks::Mark;
+use crate::names::RepositoryName;
+use crate::recipe::LONGEST_RECIPE;
 use crate::storage::Storage;
 
 impl Storage {
@@ -25,7 +28,7 @@ impl Storage {
         let gathered = self.gather(depth, tell).await?;
         let mut checked = gathered.seen;
         for (digest, bad) in gathered.blobs {
-            let removed = self.remove_bad(&digest, &bad, depth).await?;
+            let removed = self.remove_bad(&digest, &bad).await?;
             let Bad { why, needed_by, .. } = bad;
             checked.findings.push(Finding { what: digest.to_string(), why, needed_by, removed });
         }
@@ -37,11 +40,13 @@ impl Storage {
     }
 
     /// Removes what leads to a blob, unless somebody is just pushing it or it has become whole.
-    async fn remove_bad(&self, digest: &Digest, bad: &Bad, depth: Depth) -> Result<bool, StoreError> {
+    async fn remove_bad(&self, digest: &Digest, bad: &Bad) -> Result<bool, StoreError> {
         let policy = Policy::default();
         let doomed: Vec<Path> = bad.leads.iter().cloned().chain([keys::recipe(digest)]).collect();
-        let tombstone = write_tombstone(self, policy.patience, doomed.iter()).await?;
-        let removed = self.remove_unclaimed(digest, &doomed, depth, &policy).await;
+        // From before the tombstone is there, so that this stops early rather than late.
+        let begun = Moment::now();
+        let tombstone = write_tombstone(self, policy.patience + MARGIN, doomed.iter()).await?;
+        let removed = self.remove_unclaimed(digest, &doomed, bad.recipe, &policy, begun).await;
         // An error may mean that a delete is still under way: then the tombstone is left to expire.
         if removed.is_ok() {
             self.objects.delete(&tombstone).await?;
@@ -53,22 +58,46 @@ impl Storage {
         &self,
         digest: &Digest,
         doomed: &[Path],
-        depth: Depth,
+        judged: Option<RecipeHash>,
         policy: &Policy,
+        begun: Moment,
     ) -> Result<bool, StoreError> {
-        let run = Run::begin(self, policy).await?;
+        let mut run = Run::begin(self, policy).await?;
         let mut candidates = Candidates::new(doomed.iter().map(Mark::of).collect());
         run.strike_claimed(&mut candidates).await?;
         let claimed = doomed.iter().any(|key| !candidates.has(&Mark::of(key)));
-        if claimed || matches!(self.judge(digest, depth).await?, Judgement::Whole(_)) {
+        // Whoever pushed it again has written another recipe. Reading the blob once more would take longer than a tombstone may stand.
+        if claimed || self.recipe_hash(digest).await? != judged {
             return Ok(false);
         }
         // The recipe goes last: while there is a link, whatever is left is found again.
-        for key in doomed {
-            self.objects.delete(key).await?;
+        for key in doomed.iter().filter(|key| **key != keys::recipe(digest)) {
+            if run.must_stop(begun) {
+                return Ok(false);
+            }
+            match repository_of_link(key) {
+                Some(repository) => self.repositories.unlink(&repository, digest).await?,
+                None => run.delete_manifest(key).await?,
+            }
+            let (folder, _) = key.as_ref().rsplit_once('/').unwrap_or_default();
+            run.unsettled.insert(Path::from(folder));
+        }
+        run.settle().await?;
+        if run.must_stop(begun) {
+            return Ok(false);
         }
         self.blobs.delete(digest).await?;
         Ok(true)
+    }
+
+    /// The recipe that stands, as [`Bad::recipe`] remembers one.
+    async fn recipe_hash(&self, digest: &Digest) -> Result<Option<RecipeHash>, StoreError> {
+        match self.objects.read_small(&keys::recipe(digest), LONGEST_RECIPE).await {
+            Ok(bytes) => Ok(bytes.map(|bytes| *blake3::hash(&bytes).as_bytes())),
+            // It is longer than any recipe.
+            Err(StoreError::Damaged { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     /// Removes a tag that names nothing. Other keys that are wrong in themselves stay for the operator to look at.
@@ -92,5 +121,53 @@ impl Storage {
         }
         self.repositories.delete_tag(&name, &tag).await?;
         Ok(true)
+    }
+}
+
+/// The repository that a link to a blob belongs to.
+fn repository_of_link(key: &Path) -> Option<RepositoryName> {
+    let (name, _) = key.as_ref().strip_prefix("repositories/")?.split_once("/_blobs/")?;
+    name.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::check::Judgement;
+    use crate::digest::Algorithm;
+    use crate::storage::Settings;
+
+    async fn push(storage: &Storage, repository: &RepositoryName, bytes: &Bytes) -> Digest {
+        let digest = Digest::of(bytes);
+        let upload = storage.uploads.begin_once(Algorithm::Sha256).await.unwrap();
+        let upload = upload.append(vec![bytes.clone()]).await.unwrap();
+        storage.publish_blob(repository, upload, &digest).await.unwrap();
+        digest
+    }
+
+    #[tokio::test]
+    async fn what_was_pushed_since_it_was_judged_stays() {
+        let storage = Storage::remote(Arc::new(InMemory::new()), &Settings::default()).await.unwrap();
+        let (name, bytes) = ("a".parse().unwrap(), Bytes::from(vec![7; 100_000]));
+        for pushed_again in [true, false] {
+            let digest = push(&storage, &name, &bytes).await;
+            let recipe = storage.blobs.confirm_recipe(&digest).await.unwrap().unwrap();
+            let damaged = Bytes::from(vec![8; bytes.len()]);
+            storage.objects.write_small(&keys::data(&recipe.extents()[0].data), damaged).await.unwrap();
+            let gathered = storage.gather(Depth::Bytes, |_| ()).await.unwrap();
+            if pushed_again {
+                push(&storage, &name, &bytes).await;
+            }
+            let removed = storage.remove_bad(&digest, &gathered.blobs[&digest]).await.unwrap();
+            assert_eq!(removed, !pushed_again);
+            let whole = matches!(storage.judge(&digest, Depth::Bytes).await.unwrap(), Judgement::Whole(_));
+            assert_eq!(whole, pushed_again);
+            assert_eq!(storage.repositories.confirm_link(&name, &digest).await.unwrap(), pushed_again);
+        }
     }
 }

@@ -129,7 +129,7 @@ mod tests {
 
     fn sample(algorithm: Algorithm) -> Saved {
         let mut progress = Progress::start(OWN, algorithm);
-        progress.wrote(b"new bytes");
+        progress.wrote(b"new bytes").unwrap();
         let copy = Extent { data: DataId::from_bytes([2; 16]), offset: 7, length: 5 };
         progress.copied(&[copy], progress.hasher().clone()).unwrap();
         let begun = Begun { data: DataId::from_bytes([3; 16]).to_string(), upload: "u\n\"1".to_owned() };
@@ -148,8 +148,8 @@ mod tests {
             assert_eq!(again.progress.extents(), saved.progress.extents());
             assert_eq!(again.progress.own_len(), 9);
             let (mut one, mut two) = (saved.progress, again.progress);
-            one.wrote(b"more");
-            two.wrote(b"more");
+            one.wrote(b"more").unwrap();
+            two.wrote(b"more").unwrap();
             assert_eq!(one.hasher().clone().finish(), two.hasher().clone().finish());
         }
     }

@@ -54,7 +54,8 @@ impl StagedFile {
             Ok(bytes) => {
                 let saved = Saved::parse(own, &Bytes::from(bytes)).map(|saved| saved.progress);
                 let length = self.file.metadata()?.len();
-                // New bytes that the file lost in a power cut cannot be told from others.
+                // Neither was flushed: after a power cut the file may have its length and not its bytes.
+                let saved = saved.map(Progress::doubted);
                 Ok(saved.filter(|progress| progress.own_len() <= length))
             }
         }
@@ -66,7 +67,7 @@ impl StagedFile {
         loop {
             let read = self.file.read_at(&mut buffer, progress.own_len())?;
             let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else { break };
-            progress.wrote(piece);
+            progress.wrote(piece)?;
         }
         Ok(progress)
     }
@@ -76,7 +77,7 @@ impl StagedFile {
         let before = progress.own_len();
         for piece in pieces {
             self.file.write_all_at(piece, progress.own_len())?;
-            progress.wrote(piece);
+            progress.wrote(piece)?;
         }
         self.write_back(before, progress.own_len());
         Ok(())

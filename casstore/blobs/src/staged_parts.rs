@@ -163,8 +163,8 @@ impl StagedParts {
         }
         for piece in pieces {
             self.spool.write_all_at(piece, self.tail)?;
+            progress.wrote(piece)?;
             self.tail += piece.len() as u64;
-            progress.wrote(piece);
         }
         Ok(())
     }
@@ -289,22 +289,27 @@ impl StagedParts {
             self.bucket.objects.write_small(&key, whole).await?;
             return Ok(Certainty::Certain);
         }
-        if self.tail > 0 {
-            self.put_part(progress.own(), self.tail).await?;
-        }
-        let Some(begun) = self.parts.begun.clone() else { return Ok(Certainty::Certain) };
-        let parts = self.parts.done.iter().map(|id| PartId { content_id: id.clone() }).collect();
-        let joined = self.bucket.multipart.0.complete_multipart(&key, &begun.upload, parts).await;
-        let certainty = match joined {
-            Ok(_) => Certainty::Certain,
-            // A server that died after this step, an answer that was lost, or another server with bytes of its own.
+        let certainty = match self.join(progress.own(), &key).await {
+            Ok(()) => Certainty::Certain,
+            // A server that died after this step, an answer that was lost, or another server with bytes of its own. The bucket then knows
+            // of no upload any more, be it for a last part or for joining them.
             Err(e) => match self.bucket.objects.head(&key).await? {
                 Some(meta) if meta.size == progress.own_len() => Certainty::Hearsay,
-                _ => return Err(StoreError::backend("join the parts of", &key, e)),
+                _ => return Err(e),
             },
         };
         self.parts = Parts::default();
         Ok(certainty)
+    }
+
+    async fn join(&mut self, own: DataId, key: &Path) -> Result<(), StoreError> {
+        if self.tail > 0 {
+            self.put_part(own, self.tail).await?;
+        }
+        let Some(begun) = self.parts.begun.clone() else { return Ok(()) };
+        let parts = self.parts.done.iter().map(|id| PartId { content_id: id.clone() }).collect();
+        let joined = self.bucket.multipart.0.complete_multipart(key, &begun.upload, parts).await;
+        joined.map(drop).map_err(|e| StoreError::backend("join the parts of", key, e))
     }
 
     /// Makes the new bytes an object under another name.

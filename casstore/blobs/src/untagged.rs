@@ -12,6 +12,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use crate::candidates::Candidates;
+use crate::claims::Moment;
 use crate::clean::Run;
 use crate::error::StoreError;
 use crate::garbage::{read_manifest, repositories};
@@ -35,7 +36,7 @@ impl Run<'_> {
                 continue;
             };
             let mut candidates = Candidates::new(old.iter().map(|meta| Mark::of(&meta.location)).collect());
-            if !self.judge(&name, &mut candidates).await? {
+            if !self.judge(&name, &mut candidates, None).await? {
                 continue;
             }
             let garbage: Vec<_> =
@@ -45,7 +46,7 @@ impl Run<'_> {
                 self.condemn_manifests(&name, batch, age).await?;
             }
         }
-        Ok(())
+        self.settle().await
     }
 
     async fn old_manifests(
@@ -68,20 +69,37 @@ impl Run<'_> {
         Ok(Some(old))
     }
 
-    /// Strikes what is kept. Says whether that could be found out.
+    /// Strikes what is kept. Says whether that could be found out. `deciding`: since when a tombstone stands, while which writers wait: then
+    /// it is done as fast as it can be, and given up when time is up.
     async fn judge(
         &mut self,
         name: &RepositoryName,
         candidates: &mut Candidates,
+        deciding: Option<Moment>,
     ) -> Result<bool, StoreError> {
+        let late = |run: &Self| deciding.is_some_and(|begun| run.must_stop(begun));
+        let too_late = || format!("{name} has more manifests than can be judged again in time");
         self.strike_claimed(candidates).await?;
         let mut tags = self.storage.objects.list(keys::tags(name));
         while let Some(meta) = tags.try_next().await? {
             let tag = meta.location.filename().and_then(|tag| tag.parse().ok());
             let Some(tag) = tag else { continue };
-            self.pace.step().await;
-            if let Some(digest) = self.storage.repositories.tag(name, &tag).await? {
-                candidates.strike(&Mark::of(&keys::manifest(name, &digest)));
+            if deciding.is_none() {
+                self.pace.step().await;
+            }
+            match self.storage.repositories.tag(name, &tag).await {
+                Ok(Some(digest)) => _ = candidates.strike(&Mark::of(&keys::manifest(name, &digest))),
+                Ok(None) => {}
+                // It may have named any of them.
+                Err(e @ StoreError::Damaged { .. }) => {
+                    self.cannot_judge(format!("tag {tag} of {name}: {e}"));
+                    return Ok(false);
+                }
+                Err(e) => return Err(e),
+            }
+            if late(self) {
+                self.cannot_judge(too_late());
+                return Ok(false);
             }
         }
         // Whoever is no candidate is kept, and keeps others, who keep others.
@@ -94,7 +112,13 @@ impl Run<'_> {
                 if candidates.has(&mark) || read.len() >= MOST_MANIFESTS || !read.insert(mark) {
                     continue;
                 }
-                self.pace.step().await;
+                if deciding.is_none() {
+                    self.pace.step().await;
+                }
+                if late(self) {
+                    self.cannot_judge(too_late());
+                    return Ok(false);
+                }
                 match read_manifest(self.storage, name, &meta.location).await? {
                     Ok(bytes) => named::digests(&bytes, |_, digest| {
                         struck |= candidates.strike(&Mark::of(&keys::manifest(name, &digest)));
@@ -148,7 +172,7 @@ impl Run<'_> {
         }
         let (tombstone, begun) = self.begin_deciding(batch).await?;
         let mut candidates = Candidates::new(batch.iter().map(|meta| Mark::of(&meta.location)).collect());
-        let decided = match self.judge(name, &mut candidates).await {
+        let decided = match self.judge(name, &mut candidates, Some(begun)).await {
             Ok(true) => self.delete_candidates(None, batch, &candidates, age, begun).await,
             Ok(false) => Ok(()),
             Err(e) => Err(e),

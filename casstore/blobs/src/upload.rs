@@ -109,6 +109,9 @@ impl Upload {
 
     /// Adds pieces at the end, one after the other. After a failure the session stands where it stood before the piece that failed.
     pub async fn append(self, pieces: Vec<Bytes>) -> Result<Self, StoreError> {
+        if !self.progress.takes_more() {
+            return Err(StoreError::TooManyParts);
+        }
         let mut this = blocking("write an upload", move || {
             let mut this = self;
             this.changed = true;
@@ -153,9 +156,7 @@ impl Upload {
                 hasher = blocking("hash what is copied", hash).await?;
             }
         }
-        let too_many =
-            || StoreError::Damaged { path: "an upload".to_owned(), why: "it has too many extents" };
-        this.progress.copied(&extents, hasher).ok_or_else(too_many)?;
+        this.progress.copied(&extents, hasher).ok_or(StoreError::TooManyParts)?;
         this.changed = true;
         Ok(this)
     }

@@ -4,11 +4,12 @@
 //! Up to [`HELD`] bytes a file is handed over whole, so that it is opened, read and hashed once. A larger one is only hashed, and
 //! read again when its turn comes.
 //!
-//! Several readers, because opening and reading thousands of small files keeps one busy for longer than all later steps. A file is
-//! chosen and its permit taken under one lock, so permits are given in the order of the stream: the file that the stream
+//! Several readers, because opening and reading thousands of small files keeps one busy for longer than all later steps. Small files that
+//! follow each other are brought together, for waking a thread costs as much as reading one of them. Files are
+//! chosen and their permit taken under one lock, so permits are given in the order of the stream: the file that the stream
 //! waits for always has one, and the budget cannot lock up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,6 +32,10 @@ const BUDGET: usize = 8 << 20;
 /// The longest file that is handed over whole.
 const HELD: u64 = 4 << 20;
 
+/// Bytes, and files, that are brought together at most, unless one file is longer.
+const TOGETHER: u64 = 256 << 10;
+const MOST_TOGETHER: usize = 64;
+
 /// What is known of a file when its turn comes. The hash is missing where no time depends on it.
 #[derive(Debug)]
 pub(crate) enum Ready {
@@ -40,36 +45,51 @@ pub(crate) enum Ready {
     Huge { hash: Option<[u8; 32]> },
 }
 
-/// What a reader brings: which file of the tree it is, counted from 0, and what is known of it.
+/// What a reader brings: which run of files it is, counted from 0, and what is known of each.
 #[derive(Debug)]
 pub(crate) struct Brought {
-    pub number: usize,
-    pub ready: Result<Ready, BuildError>,
-    /// Held until the stream has the file.
-    pub permit: Option<Permit>,
+    number: usize,
+    /// Up to the first that could not be read.
+    files: VecDeque<Result<Ready, BuildError>>,
+    /// Held until the stream has them all.
+    _permit: Option<Permit>,
 }
 
 /// The files in the order of the stream, whichever reader brings them.
 #[derive(Debug)]
 pub(crate) struct Ahead {
-    files: Receiver<Brought>,
+    runs: Receiver<Brought>,
     waiting: BTreeMap<usize, Brought>,
+    /// The run that the stream is at.
+    current: Option<Brought>,
     next: usize,
 }
 
 impl Ahead {
-    pub(crate) const fn new(files: Receiver<Brought>) -> Self {
-        Self { files, waiting: BTreeMap::new(), next: 0 }
+    pub(crate) const fn new(runs: Receiver<Brought>) -> Self {
+        Self { runs, waiting: BTreeMap::new(), current: None, next: 0 }
     }
 
-    /// The next file; `None` when no reader will bring it.
-    pub(crate) fn take(&mut self) -> Option<Brought> {
+    /// The next file; `None` when no reader will bring it. The run that it belongs to counts as being read until the file after its last
+    /// is asked for.
+    pub(crate) fn take(&mut self) -> Option<Result<Ready, BuildError>> {
+        loop {
+            if let Some(ready) = self.current.as_mut().and_then(|run| run.files.pop_front()) {
+                return Some(ready);
+            }
+            // Its permit goes back now: the next run may need it.
+            self.current = None;
+            self.current = Some(self.run()?);
+        }
+    }
+
+    fn run(&mut self) -> Option<Brought> {
         loop {
             if let Some(brought) = self.waiting.remove(&self.next) {
                 self.next += 1;
                 return Some(brought);
             }
-            let brought = self.files.recv().ok()?;
+            let brought = self.runs.recv().ok()?;
             self.waiting.insert(brought.number, brought);
         }
     }
@@ -92,16 +112,16 @@ pub(crate) struct Reading<'a> {
 struct Position {
     /// Entry to look at next.
     ordinal: usize,
-    /// Files before it.
+    /// Runs of files before it.
     number: usize,
     failed: bool,
 }
 
-/// A file that a reader has taken on.
+/// A run of files that a reader has taken on.
 struct Chosen {
-    ordinal: usize,
     number: usize,
-    size: u64,
+    /// Ordinals and sizes.
+    files: Vec<(usize, u64)>,
     permit: Permit,
 }
 
@@ -110,17 +130,25 @@ impl<'a> Reading<'a> {
         Self { tree, budget: Budget::new(BUDGET), next: Mutex::default() }
     }
 
-    /// Reads file after file, beside others who do; ends when there are no more, at the first failure, or when nobody listens.
-    pub(crate) fn read(&self, files: &Sender<Brought>) {
+    /// Reads run after run, beside others who do; ends when there are no more, at the first failure, or when nobody listens.
+    pub(crate) fn read(&self, runs: &Sender<Brought>) {
         let mut buffer = vec![0; READ];
-        while let Some(Chosen { ordinal, number, size, permit }) = self.choose() {
-            let ready = if size > HELD {
-                hash(self.tree, ordinal, &mut buffer).map(|hash| Ready::Huge { hash })
-            } else {
-                whole(self.tree, ordinal)
-            };
-            let failed = ready.is_err();
-            if files.send(Brought { number, ready, permit: Some(permit) }).is_err() || failed {
+        while let Some(Chosen { number, files: chosen, permit }) = self.choose() {
+            let mut files = VecDeque::with_capacity(chosen.len());
+            let mut failed = false;
+            for (ordinal, size) in chosen {
+                let ready = if size > HELD {
+                    hash(self.tree, ordinal, &mut buffer).map(|hash| Ready::Huge { hash })
+                } else {
+                    whole(self.tree, ordinal)
+                };
+                failed = ready.is_err();
+                files.push_back(ready);
+                if failed {
+                    break;
+                }
+            }
+            if runs.send(Brought { number, files, _permit: Some(permit) }).is_err() || failed {
                 self.next.lock().unwrap_or_else(PoisonError::into_inner).failed = true;
                 return;
             }
@@ -129,18 +157,28 @@ impl<'a> Reading<'a> {
 
     fn choose(&self) -> Option<Chosen> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        while !next.failed {
-            let ordinal = next.ordinal;
-            let entry = self.tree.entries.get(ordinal)?;
-            next.ordinal += 1;
-            if let EntryKind::File { size, .. } = entry.kind {
-                let number = next.number;
-                next.number += 1;
-                let permit = self.budget.acquire(size.min(HELD) as usize);
-                return Some(Chosen { ordinal, number, size, permit });
-            }
+        if next.failed {
+            return None;
         }
-        None
+        let (mut files, mut sum) = (Vec::new(), 0);
+        while let Some(entry) = self.tree.entries.get(next.ordinal) {
+            if let EntryKind::File { size, .. } = entry.kind {
+                let held = size.min(HELD);
+                if !files.is_empty() && (sum + held > TOGETHER || files.len() == MOST_TOGETHER) {
+                    break;
+                }
+                files.push((next.ordinal, size));
+                sum += held;
+            }
+            next.ordinal += 1;
+        }
+        if files.is_empty() {
+            return None;
+        }
+        let number = next.number;
+        next.number += 1;
+        let permit = self.budget.acquire(sum as usize);
+        Some(Chosen { number, files, permit })
     }
 }
 
@@ -177,20 +215,43 @@ mod tests {
     use super::*;
     use crate::{ScanOptions, scan};
 
-    fn brought(number: usize) -> Brought {
-        Brought { number, ready: Ok(Ready::Huge { hash: None }), permit: None }
+    /// A run of so many files, each told apart by its bytes.
+    fn brought(number: u8, files: u8) -> Brought {
+        let ready = |file| Ok(Ready::Whole { bytes: vec![number, file], hash: None });
+        Brought { number: number.into(), files: (0..files).map(ready).collect(), _permit: None }
     }
 
     #[test]
     fn files_come_in_order_whoever_brings_them() {
-        let (sender, files) = mpsc::channel();
-        for number in [2, 0, 3, 1] {
-            sender.send(brought(number)).unwrap();
+        let (sender, runs) = mpsc::channel();
+        for run in [brought(2, 1), brought(0, 3), brought(3, 2), brought(1, 1)] {
+            sender.send(run).unwrap();
         }
         drop(sender);
-        let mut ahead = Ahead::new(files);
-        let order: Vec<_> = std::iter::from_fn(|| ahead.take()).map(|brought| brought.number).collect();
-        assert_eq!(order, [0, 1, 2, 3]);
+        let mut ahead = Ahead::new(runs);
+        let order: Vec<_> = std::iter::from_fn(|| ahead.take())
+            .map(|ready| match ready.unwrap() {
+                Ready::Whole { bytes, .. } => bytes,
+                Ready::Huge { .. } => panic!(),
+            })
+            .collect();
+        assert_eq!(order, [[0, 0], [0, 1], [0, 2], [1, 0], [2, 0], [3, 0], [3, 1]]);
+    }
+
+    #[test]
+    fn small_files_come_together_and_long_ones_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let sizes = [1, TOGETHER - 1, 1, HELD, 2, 2];
+        for (number, size) in sizes.iter().enumerate() {
+            std::fs::write(dir.path().join(number.to_string()), vec![0; *size as usize]).unwrap();
+        }
+        for number in 0..MOST_TOGETHER {
+            std::fs::write(dir.path().join(format!("z{number:03}")), b"").unwrap();
+        }
+        let tree = scan(dir.path(), &ScanOptions::default()).unwrap();
+        let reading = Reading::new(&tree);
+        let runs = std::iter::from_fn(|| reading.choose()).map(|chosen| chosen.files.len());
+        assert_eq!(runs.collect::<Vec<_>>(), [2, 1, 1, MOST_TOGETHER, 2]);
     }
 
     /// Twenty times the budget through four readers, taken slowly and in order.
@@ -212,7 +273,7 @@ mod tests {
             drop(sender);
             let mut ahead = Ahead::new(files);
             for number in 0..40_u8 {
-                let Ready::Whole { bytes, .. } = ahead.take().unwrap().ready.unwrap() else { panic!() };
+                let Ready::Whole { bytes, .. } = ahead.take().unwrap().unwrap() else { panic!() };
                 assert!(bytes.len() == HELD as usize && bytes.iter().all(|byte| *byte == number));
             }
             assert!(ahead.take().is_none());

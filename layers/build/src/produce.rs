@@ -132,9 +132,8 @@ impl Files<'_> {
         entry: &mut Entry,
     ) -> Result<(), Stop> {
         // Reading ahead ends early only after a failure, which was handed over and taken before.
-        let brought = self.ahead.take().ok_or_else(|| BuildError::Changed { path: shown(&entry.path) })?;
-        let _until_written = brought.permit;
-        match brought.ready? {
+        let ready = self.ahead.take().ok_or_else(|| BuildError::Changed { path: shown(&entry.path) })?;
+        match ready? {
             Ready::Huge { hash } => {
                 let content = Content::open(self.tree, ordinal)?;
                 self.write_header(stream, entry, hash)?;

@@ -50,7 +50,10 @@ pub(crate) async fn put(
         None => None,
     };
     // Before anything is looked up, so that no clean-up takes it away between the look and the write.
-    let claim = registry.storage.claims.claim(needed(name, &digest, &manifest)).await?;
+    let data = registry.storage.blobs.data().new_id()?;
+    let names = Names::new().manifest(name, &digest).data(&data).named_by(name, &bytes);
+    let names = manifest.subject.iter().fold(names, |names, subject| names.referrer(name, subject, &digest));
+    let claim = registry.storage.claims.claim(names).await?;
     check_references(registry, name, &manifest.references).await?;
 
     let push = ManifestPush {
@@ -58,6 +61,7 @@ pub(crate) async fn put(
         digest,
         media_type: manifest.media_type.clone(),
         bytes,
+        data,
         about,
         tags: changes.iter().map(|change| (change.tag.clone(), change.expected)).collect(),
     };
@@ -66,16 +70,6 @@ pub(crate) async fn put(
     }
     tracing::debug!(%name, %digest, "stored a manifest");
     Ok(created(name, &digest, &manifest, &changes))
-}
-
-/// What a manifest makes and what it is made of.
-fn needed(name: &RepositoryName, digest: &Digest, manifest: &Manifest) -> Names {
-    let own = Names::new().manifest(name, digest);
-    let own = manifest.subject.iter().fold(own, |names, subject| names.referrer(name, subject, digest));
-    manifest.references.iter().fold(own, |names, reference| match reference.kind {
-        Kind::Blob => names.link(name, &reference.digest),
-        Kind::Manifest => names.manifest(name, &reference.digest),
-    })
 }
 
 /// A tag that is about to be set.

@@ -147,6 +147,11 @@ impl From<StoreError> for Refusal {
             StoreError::Condemned => {
                 Self::storage().header(header::RETRY_AFTER, HeaderValue::from_static("1"))
             }
+            // What our own client answers by sending the blob whole.
+            StoreError::SourceGone => Self::bad(Code::BlobUploadInvalid, error.to_string()),
+            StoreError::TooManyParts => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::SizeInvalid, error.to_string())
+            }
             error => {
                 // Paths and reasons are for the operator, not for whoever asked.
                 tracing::error!(%error, "storage failed");

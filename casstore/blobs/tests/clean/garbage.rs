@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plyos_blobs::{Cleaned, Digest, Names, Policy};
 
-use crate::registry::{at_once, both, layer, manifest, memory, name};
+use crate::registry::{at_once, both, layer, local, manifest, memory, name};
 
 #[tokio::test]
 async fn what_no_manifest_names_goes_and_the_rest_stays() {
@@ -124,4 +124,44 @@ async fn leftovers_of_the_dead_go_and_those_of_the_living_stay() {
     registry.overwrite(&format!("claims/{id}"), b"plyos-marks-9 0 0\n").await;
     assert!(registry.storage.clean(&at_once()).await.unwrap_err().to_string().contains("claims/"));
     assert!(registry.read(&Digest::of(b"garbage")).await.is_some());
+}
+
+/// A power cut leaves such ones where writes are not flushed; nobody may be kept from pushing for longer than a clean-up decides.
+#[tokio::test]
+async fn a_tombstone_that_cannot_be_read_keeps_nobody_waiting_for_ever() {
+    let registry = local().await;
+    let key = "condemned/00112233445566778899aabbccddeeff";
+    registry.overwrite(key, b"").await;
+    let push = registry.push("a", b"x");
+    assert!(tokio::time::timeout(Duration::from_millis(500), push).await.is_err(), "it may name anything");
+
+    let file = std::fs::File::options().write(true).open(registry.path(key)).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(2 * 3600)).unwrap();
+    registry.push("a", b"x").await;
+}
+
+/// Manifests too large for a recipe become data objects, which a clean-up without grace must not take before their recipe stands.
+#[tokio::test]
+async fn what_a_manifest_will_be_made_of_is_claimed() {
+    let registry = memory().await;
+    let storage = &registry.storage;
+    let data = storage.blobs.data().new_id().unwrap();
+    let claim = storage.claims.claim(Names::new().data(&data)).await.unwrap();
+    storage.blobs.data().put(&data, vec![1; 70_000].into()).await.unwrap();
+    assert_eq!(storage.clean(&at_once()).await.unwrap().data, 0);
+    drop(claim);
+}
+
+/// A clean-up counts every digest in a manifest as a reference, so whoever writes one has claimed them all: also its subject, and what
+/// stands in an annotation.
+#[tokio::test]
+async fn a_claim_on_a_manifest_names_all_that_it_names() {
+    let registry = memory().await;
+    let mentioned = registry.push("a", &layer(1)).await;
+    let text = format!(r#"{{"annotations":{{"see":"{mentioned}"}}}}"#);
+    let names = Names::new().named_by(&name("a"), text.as_bytes());
+    let claim = registry.storage.claims.claim(names).await.unwrap();
+    let cleaned = registry.storage.clean(&at_once()).await.unwrap();
+    assert_eq!((cleaned.links, cleaned.blobs), (0, 0));
+    drop(claim);
 }

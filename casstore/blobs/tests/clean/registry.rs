@@ -108,6 +108,11 @@ impl Registry {
         keys
     }
 
+    /// Where a key lies in a local storage.
+    pub fn path(&self, key: &str) -> std::path::PathBuf {
+        self.folder.path().join(key)
+    }
+
     pub async fn remove(&self, key: &str) {
         match &self.memory {
             Some(memory) => memory.delete(&Path::from(key)).await.unwrap(),
@@ -189,6 +194,8 @@ pub async fn push_manifest(
     if let Some(subject) = &subject {
         names = names.referrer(repository, subject, &digest);
     }
+    let data = storage.blobs.data().new_id()?;
+    let names = names.data(&data).named_by(repository, text.as_bytes());
     let claim = storage.claims.claim(names).await?;
     for layer in digests("layers") {
         let linked = storage.repositories.confirm_link(repository, &layer).await?;
@@ -197,6 +204,7 @@ pub async fn push_manifest(
         }
     }
     let push = ManifestPush {
+        data,
         repository: repository.clone(),
         digest,
         media_type: "application/vnd.oci.image.manifest.v1+json".parse().unwrap(),

@@ -62,3 +62,20 @@ async fn a_tag_that_moves_on_lets_the_image_go() {
         assert!(registry.read(&first).await.is_none() && registry.read(&second).await.is_some());
     }
 }
+
+/// It may have named any manifest, so none of its repository goes; everything else is cleaned all the same.
+#[tokio::test]
+async fn a_damaged_tag_keeps_its_repository_and_nothing_else() {
+    for registry in both().await {
+        for repository in ["a", "b"] {
+            let part = registry.push(repository, repository.as_bytes()).await;
+            registry.push_manifest(repository, &manifest(r#""n":1,"#, &[part]), Some("latest")).await;
+            registry.push_manifest(repository, &manifest(r#""n":2,"#, &[part]), Some("latest")).await;
+        }
+        registry.push("b", b"garbage").await;
+        registry.overwrite("repositories/a/_tags/latest", &[0xff; 600]).await;
+        let cleaned = registry.storage.clean(&policy()).await.unwrap();
+        assert_eq!((cleaned.manifests, cleaned.links), (1, 1), "{cleaned:?}");
+        assert!(cleaned.unjudged.iter().any(|why| why.contains("latest")), "{:?}", cleaned.unjudged);
+    }
+}

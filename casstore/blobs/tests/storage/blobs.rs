@@ -68,7 +68,10 @@ async fn both_algorithms_name_blobs() {
         let result = storage.blobs.commit(upload(storage, &content).await, &wrong).await;
         assert!(matches!(result, Err(CommitError::Digest { actual, .. }) if *actual == digest));
         assert!(storage.blobs.find(&wrong).await.unwrap().is_none());
-        let digest = storage.blobs.put_small(Bytes::from_static(b"x"), Algorithm::Sha512).await.unwrap();
+        let digest = {
+            let data = storage.blobs.data().new_id().unwrap();
+            storage.blobs.put_small(Bytes::from_static(b"x"), Algorithm::Sha512, data).await.unwrap()
+        };
         assert_eq!(read(storage, &digest, 0..1).await, b"x");
     }
 }

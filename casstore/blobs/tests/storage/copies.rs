@@ -1,6 +1,6 @@
 //! Sessions that take parts of other blobs: the extents are shared, the digest is computed all the same.
 
-use plyos_blobs::{Algorithm, CommitError, Digest, Storage, Upload};
+use plyos_blobs::{Algorithm, CommitError, Digest, MOST_EXTENTS, Storage, StoreError, Upload};
 
 use crate::places::{Place, all, append, commit, content, read, repository};
 
@@ -132,7 +132,51 @@ async fn what_went_away_before_the_commit_makes_no_blob() {
         storage.blobs.data().delete(&recipe.extents()[0].data).await.unwrap();
         let digest = Digest::of(&[&content(OLD), &b"more"[..]].concat());
         let committed = storage.publish_blob(&repository(), upload, &digest).await;
-        assert!(matches!(committed, Err(CommitError::Store(_))), "{}", place.name);
+        assert!(matches!(committed, Err(CommitError::Store(StoreError::SourceGone))), "{}", place.name);
         assert!(storage.blobs.confirm(&digest).await.unwrap().is_none());
     }
+}
+
+/// Bytes beyond the last part that a recipe holds must not be hashed and then be nowhere: the blob would have a right digest and wrong
+/// bytes.
+#[tokio::test]
+async fn new_bytes_after_as_many_parts_as_may_be_are_refused() {
+    let place = crate::places::memory().await;
+    let storage = &place.storage;
+    let (one, two) = (commit(storage, &content(OLD)).await, commit(storage, &content(OLD + 1)).await);
+    let (id, mut upload) = begin(storage).await;
+    let recipes = [&one, &two].map(async |digest| storage.blobs.recipe(digest).await.unwrap().unwrap());
+    let [one, two] = recipes;
+    let (one, two) = (one.await, two.await);
+    for at in 0..MOST_EXTENTS as u64 / 2 {
+        upload = upload.copy(&storage.blobs, &one, at..at + 1).await.unwrap();
+        upload = upload.copy(&storage.blobs, &two, at..at + 1).await.unwrap();
+    }
+    upload.park().await.unwrap();
+    let upload = storage.uploads.resume(&repository(), &id).await.unwrap();
+    let refused = upload.append(vec![b"rest".to_vec().into()]).await;
+    assert!(matches!(refused, Err(StoreError::TooManyParts)));
+}
+
+/// A power cut may leave a file of the right length with other bytes, and what was put away beside it.
+#[tokio::test]
+async fn what_was_put_away_with_copies_is_hashed_again_after_a_restart() {
+    let place = crate::places::local().await;
+    let old = commit(&place.storage, &content(OLD)).await;
+    let (id, upload) = begin(&place.storage).await;
+    let upload = append(upload, &content(100_000)).await;
+    copy(&place.storage, upload, &old, 0..OLD as u64).await.park().await.unwrap();
+
+    let uploads = std::fs::read_dir(place.directory.path().join("uploads")).unwrap();
+    let staged = uploads.map(|entry| entry.unwrap().path()).find(|path| {
+        path.extension().is_none_or(|end| end != "saved") && path.metadata().unwrap().len() == 100_000
+    });
+    std::fs::write(staged.unwrap(), vec![0; 100_000]).unwrap();
+
+    let restarted = place.second().await;
+    let upload = restarted.uploads.resume(&repository(), &id).await.unwrap();
+    let digest = Digest::of(&[content(100_000), content(OLD)].concat());
+    let committed = restarted.publish_blob(&repository(), upload, &digest).await;
+    assert!(matches!(committed, Err(CommitError::Digest { .. })), "{committed:?}");
+    assert!(restarted.blobs.confirm(&digest).await.unwrap().is_none());
 }

@@ -14,7 +14,8 @@ async fn pack(place: &Place, digest: &Digest, cut: usize) {
     let before = blobs.confirm_recipe(digest).await.unwrap().unwrap();
     let mut extents = Vec::new();
     for part in [&content(LENGTH)[..cut], &content(LENGTH)[cut..]] {
-        let data = blobs.data().put(Bytes::copy_from_slice(part)).await.unwrap();
+        let data = blobs.data().new_id().unwrap();
+        blobs.data().put(&data, Bytes::copy_from_slice(part)).await.unwrap();
         extents.push(Extent { data, offset: 0, length: part.len() as u64 });
     }
     let better = Recipe::of_extents(extents).unwrap();
@@ -68,7 +69,8 @@ async fn of_two_that_replace_a_recipe_one_does() {
         let (blobs, second) = (&place.storage.blobs, place.second().await);
         let digest = commit(&place.storage, &content(LENGTH)).await;
         let before = blobs.recipe(&digest).await.unwrap().unwrap();
-        let data = blobs.data().put(content(LENGTH).into()).await.unwrap();
+        let data = blobs.data().new_id().unwrap();
+        blobs.data().put(&data, content(LENGTH).into()).await.unwrap();
         let one = Recipe::of_extents([Extent { data, offset: 0, length: LENGTH as u64 }]).unwrap();
         assert!(blobs.replace_recipe(&digest, &before, &one).await.unwrap());
         assert!(!second.blobs.replace_recipe(&digest, &before, &before).await.unwrap());

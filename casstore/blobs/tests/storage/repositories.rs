@@ -9,7 +9,8 @@ use crate::places::{all, repository};
 async fn put_manifest(storage: &Storage, name: &RepositoryName, bytes: &'static [u8]) -> Digest {
     let media_type = "application/vnd.oci.image.manifest.v1+json".parse().unwrap();
     let bytes = Bytes::from_static(bytes);
-    storage.repositories.put_manifest(name, &media_type, bytes, Algorithm::Sha256).await.unwrap()
+    let data = storage.blobs.data().new_id().unwrap();
+    storage.repositories.put_manifest(name, &media_type, bytes, Algorithm::Sha256, data).await.unwrap()
 }
 
 #[tokio::test]
@@ -73,7 +74,8 @@ async fn manifests_keep_bytes_and_media_type() {
 
         let other = "application/vnd.oci.image.index.v1+json".parse().unwrap();
         let bytes = Bytes::from_static(b"{ }");
-        storage.repositories.put_manifest(&name, &other, bytes, Algorithm::Sha256).await.unwrap();
+        let data = storage.blobs.data().new_id().unwrap();
+        storage.repositories.put_manifest(&name, &other, bytes, Algorithm::Sha256, data).await.unwrap();
         assert_eq!(storage.repositories.manifest(&name, &digest).await.unwrap().unwrap().media_type, other);
         storage.repositories.delete_manifest(&name, &digest).await.unwrap();
         assert_eq!(storage.repositories.manifest(&name, &digest).await.unwrap(), None);
