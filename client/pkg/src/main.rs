@@ -33,7 +33,7 @@ mod verify;
 mod view;
 
 use clap::Parser;
-use cli::{Cli, Command, RepoCommand};
+use cli::{Change, Cli, Command, Keep, Look, RepoCommand};
 use plyos_report::{Failure, Progress, Verbosity};
 use plyos_transfer::block_on;
 use target::Target;
@@ -50,36 +50,58 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let verbosity = Verbosity::of(cli.quiet, cli.verbose);
     let target = Target::new(&cli.store, Progress::new(verbosity, cli.json));
     match &cli.command {
-        Command::Init { size } => show::init(&target, *size),
-        Command::Repo(RepoCommand::Add { url, root, name }) => {
-            block_on(update::add(&target, url, root, name.as_deref()))
-        }
-        Command::Repo(RepoCommand::List) => update::list(&target),
-        Command::Update => block_on(update::update(&target)),
-        Command::Search { text } => show::search(&target, text),
-        Command::Info { name } => show::info(&target, name),
-        Command::Install { names, consent } => block_on(install::install(&target, names, *consent)),
-        Command::Remove { names, consent } => install::remove(&target, names, *consent),
-        Command::Upgrade { names, consent } => block_on(install::upgrade(&target, names, *consent)),
-        Command::List => show::list(&target),
-        Command::Files { names } => origin::files(&target, names),
-        Command::Which { paths } => origin::which(&target, paths),
-        Command::Diff(args) => diff::run(&target, args),
-        Command::History => history::history(&target),
-        Command::Rollback { generation } => history::rollback(&target, *generation),
-        Command::Status => history::status(&target),
-        Command::Cat { path } => view::cat(&target, path),
-        Command::Ls { long, path } => view::ls(&target, path, *long),
-        Command::Verify { layers, resume } => verify::verify(&target, layers, resume.as_deref()),
-        Command::Repair => block_on(repair::repair(&target)),
-        Command::Clean { keep, days, all, dry_run } => {
+        Command::Change(command) => change(&target, command),
+        Command::Look(command) => look(&target, command),
+        Command::Repo(command) => repo(&target, command),
+        Command::Keep(command) => keep(&target, command),
+    }
+}
+
+fn change(target: &Target, command: &Change) -> Result<(), Failure> {
+    match command {
+        Change::Update => block_on(update::update(target)),
+        Change::Install { names, consent } => block_on(install::install(target, names, *consent)),
+        Change::Remove { names, consent } => install::remove(target, names, *consent),
+        Change::Upgrade { names, consent } => block_on(install::upgrade(target, names, *consent)),
+        Change::Rollback { generation } => history::rollback(target, *generation),
+    }
+}
+
+fn look(target: &Target, command: &Look) -> Result<(), Failure> {
+    match command {
+        Look::Search { text } => show::search(target, text),
+        Look::Info { name } => show::info(target, name),
+        Look::List => show::list(target),
+        Look::Files { names } => origin::files(target, names),
+        Look::Which { paths } => origin::which(target, paths),
+        Look::Diff(args) => diff::run(target, args),
+        Look::History => history::history(target),
+        Look::Status => history::status(target),
+        Look::Cat { path } => view::cat(target, path),
+        Look::Ls { long, path } => view::ls(target, path, *long),
+        Look::Du => du::run(target),
+    }
+}
+
+fn repo(target: &Target, command: &RepoCommand) -> Result<(), Failure> {
+    match command {
+        RepoCommand::Add { url, root, name } => block_on(update::add(target, url, root, name.as_deref())),
+        RepoCommand::List => update::list(target),
+    }
+}
+
+fn keep(target: &Target, command: &Keep) -> Result<(), Failure> {
+    match command {
+        Keep::Init { size } => show::init(target, *size),
+        Keep::Verify { layers, resume } => verify::verify(target, layers, resume.as_deref()),
+        Keep::Repair => block_on(repair::repair(target)),
+        Keep::Clean { keep, days, all, dry_run } => {
             let options = clean::Options { keep: *keep, days: *days, all: *all, dry_run: *dry_run };
-            clean::run(&target, options)
+            clean::run(target, options)
         }
-        Command::Pin { generation } => pins::pin(&target, *generation),
-        Command::Unpin { generation } => pins::unpin(&target, *generation),
-        Command::Du => du::run(&target),
-        Command::Grow { size } => grow::run(&target, *size),
-        Command::Export { dir } => export::run(&target, dir),
+        Keep::Pin { generation } => pins::pin(target, *generation),
+        Keep::Unpin { generation } => pins::unpin(target, *generation),
+        Keep::Grow { size } => grow::run(target, *size),
+        Keep::Export { dir } => export::run(target, dir),
     }
 }
