@@ -14,6 +14,8 @@ pub use keep::Keep;
 pub use look::{DiffArgs, Look};
 pub use repo::RepoCommand;
 
+use crate::services::cli::Services;
+
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -70,6 +72,8 @@ pub enum Command {
     /// Looks after the store.
     #[command(flatten)]
     Keep(Keep),
+    /// Run what layers declare as services of systemd
+    Services(Services),
 }
 
 #[cfg(test)]

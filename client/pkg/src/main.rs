@@ -26,6 +26,7 @@ mod renewal;
 mod repair;
 mod repositories;
 mod room;
+mod services;
 mod show;
 mod target;
 mod update;
@@ -50,7 +51,11 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let verbosity = Verbosity::of(cli.quiet, cli.verbose);
     let target = Target::new(&cli.store, Progress::new(verbosity, cli.json));
     match &cli.command {
-        Command::Change(command) => change(&target, command),
+        Command::Change(command) => {
+            change(&target, command)?;
+            services::follow(&target, &services::usual_units())
+        }
+        Command::Services(args) => services::run(&target, args),
         Command::Look(command) => look(&target, command),
         Command::Repo(command) => repo(&target, command),
         Command::Keep(command) => keep(&target, command),
