@@ -330,7 +330,7 @@ fn what_is_held_stays() {
     assert_eq!(
         why(install(&offers, &present, MACHINE, &["app".into()])),
         "app cannot be installed: app 1 needs lib >= 2; lib 1 is held; only one version of lib can be there; \
-         lib would have to be released"
+         `pkg unhold lib` would release it"
     );
 }
 
