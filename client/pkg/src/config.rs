@@ -93,22 +93,17 @@ fn find(name: &str) -> Result<&'static Setting, Failure> {
     })
 }
 
-fn rows(settings: &Settings, of: &[&Setting]) -> Value {
-    let usual = Settings::default();
-    of.iter()
-        .map(|setting| {
-            let value = (setting.get)(settings);
-            let is_usual = value == (setting.get)(&usual);
-            json!({"name": setting.name, "value": value, "usual": is_usual, "about": setting.about})
-        })
-        .collect()
+fn to_json(settings: &Settings, setting: &Setting) -> Value {
+    let value = (setting.get)(settings);
+    let is_usual = value == (setting.get)(&Settings::default());
+    json!({"name": setting.name, "value": value, "usual": is_usual, "about": setting.about})
 }
 
 /// `pkg config list`
 pub fn list(target: &Target) -> Result<(), Failure> {
     let settings = Settings::load(&target.store()?)?;
     if target.progress.json() {
-        print_json(&rows(&settings, &ALL.iter().collect::<Vec<_>>()));
+        print_json(&ALL.iter().map(|setting| to_json(&settings, setting)).collect());
         return Ok(());
     }
     for setting in ALL {
@@ -122,7 +117,7 @@ pub fn get(target: &Target, name: &str) -> Result<(), Failure> {
     let setting = find(name)?;
     let settings = Settings::load(&target.store()?)?;
     if target.progress.json() {
-        print_json(&rows(&settings, &[setting])[0]);
+        print_json(&to_json(&settings, setting));
     } else {
         println!("{}", shown(&(setting.get)(&settings)));
     }
@@ -150,7 +145,7 @@ pub fn set(target: &Target, name: &str, text: Option<&str>) -> Result<(), Failur
     }
     let value = (setting.get)(&settings);
     if target.progress.json() {
-        print_json(&rows(&settings, &[setting])[0]);
+        print_json(&to_json(&settings, setting));
     } else {
         target.progress.step(&format!("{name} is {}.", shown(&value)));
     }

@@ -111,7 +111,9 @@ impl Request<'_> {
     ) -> Result<(Offers, Work), Failure> {
         let plan = plan.map_err(|error| offers.no_plan(error))?;
         let why = resolve::why(&plan, &offers.facts, installed, usual);
-        let reason = reason(self.action, self.action.as_str(), self.names, self.consent);
+        let flag = (!local.unsigned.is_empty()).then(|| "--allow-unsigned".to_owned());
+        let names: Vec<String> = self.names.iter().cloned().chain(flag).collect();
+        let reason = reason(self.action, self.action.as_str(), &names, self.consent);
         Ok((offers, Work { plan, why, consent: self.consent, reason, local }))
     }
 }

@@ -20,9 +20,10 @@ use plyos_transfer::layer::{LayerManifest, Source};
 use std::fs::File;
 use std::path::Path;
 
-/// Whether a word of the command line names a file and no layer: names have no `/` but the one behind their kind.
+/// Whether a word of the command line names a file and no layer. No name begins like that; one that ends like a tar's is a
+/// file's where there is such a file.
 pub fn is_path(word: &str) -> bool {
-    word.starts_with(['.', '/']) || word.ends_with(".tar")
+    word.starts_with(['.', '/']) || (word.ends_with(".tar") && Path::new(word).is_file())
 }
 
 /// See the module.
@@ -42,6 +43,12 @@ impl LocalLayer {
         let doing = format!("reading the layer in {path}");
         let at = Path::new(path);
         let about = std::fs::metadata(at).or_fail(ExitCode::NotFound, &doing)?;
+        if about.is_dir() && !at.join("index.json").exists() {
+            let line = format!(
+                "{doing}: it is no OCI image layout, for it has no index.json; `skopeo copy … oci:DIR` makes one"
+            );
+            return Err(Failure::new(ExitCode::NotFound, line));
+        }
         let image = if about.is_dir() {
             Image::in_folder(at.to_owned())
         } else {
@@ -147,10 +154,10 @@ mod tests {
 
     #[test]
     fn paths_and_names_are_told_apart() {
-        for path in ["./x", "../x.oci.tar", "/tmp/x", "x.tar", "."] {
+        for path in ["./x", "../x.oci.tar", "/x", "."] {
             assert!(is_path(path), "{path}");
         }
-        for name in ["jq", "site/docs", "jq=1.6", "jq>=1.6", "a.b"] {
+        for name in ["jq", "site/docs", "jq=1.6", "jq>=1.6", "a.b", "no-such-file.tar"] {
             assert!(!is_path(name), "{name}");
         }
     }
