@@ -114,7 +114,7 @@ impl History {
         for record in found.entries.chunks(history_entry::SIZE) {
             let view = View::new(record, &history_entry::LAYOUT).ok_or(ListError::Malformed)?;
             let number = view.u8(history_entry::ACTION);
-            let command = string(view.u64(history_entry::COMMAND), found.heap, &mut heap_at)?;
+            let command = list::string(view.u64(history_entry::COMMAND), found.heap, &mut heap_at)?;
             if !view.is_zero(history_entry::RESERVED) || !view.is_zero(history_entry::RESERVED2) {
                 return Err(ListError::Malformed);
             }
@@ -143,30 +143,11 @@ impl History {
             put(&mut out, history_entry::AT, &entry.at.to_le_bytes());
             put(&mut out, history_entry::GENERATION_ID, entry.generation.as_bytes());
             put(&mut out, history_entry::ACTION, &[entry.action as u8]);
-            if !entry.command.is_empty() {
-                let reference = heap.len() as u64 | (entry.command.len() as u64) << 32;
-                put(&mut out, history_entry::COMMAND, &reference.to_le_bytes());
-                heap.extend_from_slice(entry.command.as_bytes());
-            }
+            put(&mut out, history_entry::COMMAND, &list::reference(&entry.command, &mut heap).to_le_bytes());
             entries.extend_from_slice(&out);
         }
         list::join(HISTORY_MAGIC, self.compat, self.entries.len(), &entries, &heap)
     }
-}
-
-/// The string of a reference (u32 offset, u16 length, u16 zero), which must be the next one of the heap.
-fn string(reference: u64, heap: &[u8], heap_at: &mut usize) -> Result<String, ListError> {
-    if reference == 0 {
-        return Ok(String::new());
-    }
-    let (offset, len) = ((reference & 0xffff_ffff) as usize, (reference >> 32) as usize);
-    let end = offset.checked_add(len).ok_or(ListError::Malformed)?;
-    if offset != *heap_at || len == 0 || len > usize::from(u16::MAX) {
-        return Err(ListError::Malformed);
-    }
-    let bytes = heap.get(offset..end).ok_or(ListError::Malformed)?;
-    *heap_at = end;
-    core::str::from_utf8(bytes).map(String::from).map_err(|_| ListError::Malformed)
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub const DIRECTORY_MAGIC: [u8; 8] = *b"PLYSTDIR";
 pub const MAP_MAGIC: [u8; 8] = *b"PLYLRMAP";
 /// Magic of the history.
 pub const HISTORY_MAGIC: [u8; 8] = *b"PLYHISTO";
+/// Magic of the audit.
+pub const AUDIT_MAGIC: [u8; 8] = *b"PLYAUDIT";
 /// Magic of the list of bad layer sets.
 pub const BAD_SETS_MAGIC: [u8; 8] = *b"PLYBADLS";
 /// Magic of the epoch floors.
@@ -163,6 +165,19 @@ byte_map! {
 }
 
 byte_map! {
+    /// An entry of the audit.
+    pub mod audit_entry = "audit_entry", 64 {
+        AT: 0, 8;
+        GENERATION: 8, 8;
+        CODE: 16, 1;
+        RESERVED: 17, 7;
+        COMMAND: 24, 8;
+        SAID: 32, 8;
+        RESERVED2: 40, 24;
+    }
+}
+
+byte_map! {
     /// A bad layer set.
     pub mod bad_entry = "bad_entry", 64 {
         LAYER_SET: 0, 32;
@@ -194,6 +209,7 @@ pub const LAYOUTS: &[&Layout] = &[
     &place::LAYOUT,
     &list::LAYOUT,
     &history_entry::LAYOUT,
+    &audit_entry::LAYOUT,
     &bad_entry::LAYOUT,
     &floor_entry::LAYOUT,
 ];

@@ -9,7 +9,7 @@
 //! | [`BlockDevice`] | what a store lies on |
 //! | [`layout`] | the byte maps, limits and fixed places |
 //! | [`Superblock`], [`Directory`], [`LayerMap`], [`Place`] | what is stored, parsed and emitted |
-//! | [`History`], [`BadSets`], [`Floors`] | the records that the store's own life writes |
+//! | [`History`], [`Audit`], [`BadSets`], [`Floors`] | the records that the store's own life writes |
 //! | [`open`], [`StoreView`] | which of the two superblock copies counts |
 //! | [`UsedMap`], [`FreeSpace`] | allocation, derived from what both copies reach and never stored |
 //! | [`Holders`] | which layers hold which units together: what is shared, what would become free |
@@ -19,6 +19,7 @@
 
 extern crate alloc;
 
+mod audit;
 mod bad_sets;
 mod commit;
 mod device;
@@ -40,6 +41,7 @@ mod transaction;
 mod used;
 mod view;
 
+pub use audit::{Audit, AuditEntry};
 pub use bad_sets::{BadEntry, BadSets};
 pub use commit::{CommitError, CommitPlan, Expect, MetadataArea, commit};
 pub use device::BlockDevice;

@@ -1,12 +1,13 @@
-//! The header that history, bad layer sets and floors share.
+//! The header that history, audit, bad layer sets and floors share, and the strings of the first two.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use plyos_bytemap::{Preamble, PreambleError, View, put};
 
 use crate::layout::list;
 
-/// Why bytes are not a history, a list of bad layer sets or a list of floors.
+/// Why bytes are not a history, an audit, a list of bad layer sets or a list of floors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
     /// The preamble.
@@ -70,4 +71,29 @@ pub(crate) fn join(magic: [u8; 8], compat: u32, count: usize, entries: &[u8], he
     out.extend_from_slice(entries);
     out.extend_from_slice(heap);
     out
+}
+
+/// The string of a reference (u32 offset, u16 length, u16 zero), which must be the next one of the heap.
+pub(crate) fn string(reference: u64, heap: &[u8], heap_at: &mut usize) -> Result<String, ListError> {
+    if reference == 0 {
+        return Ok(String::new());
+    }
+    let (offset, len) = ((reference & 0xffff_ffff) as usize, (reference >> 32) as usize);
+    let end = offset.checked_add(len).ok_or(ListError::Malformed)?;
+    if offset != *heap_at || len == 0 || len > usize::from(u16::MAX) {
+        return Err(ListError::Malformed);
+    }
+    let bytes = heap.get(offset..end).ok_or(ListError::Malformed)?;
+    *heap_at = end;
+    core::str::from_utf8(bytes).map(String::from).map_err(|_| ListError::Malformed)
+}
+
+/// Puts a string into the heap and gives its reference.
+pub(crate) fn reference(text: &str, heap: &mut Vec<u8>) -> u64 {
+    if text.is_empty() {
+        return 0;
+    }
+    let reference = heap.len() as u64 | (text.len() as u64) << 32;
+    heap.extend_from_slice(text.as_bytes());
+    reference
 }

@@ -22,7 +22,7 @@ pub enum RecordType {
     BadSets = 7,
     /// Least security epochs; key zeroes.
     Floors = 8,
-    /// Refusals; key zeroes.
+    /// What was done and refused beside activations; key zeroes.
     Audit = 9,
     /// A key enrolled on this machine, under its key id.
     EnrolledKey = 10,
@@ -32,11 +32,13 @@ pub enum RecordType {
     Source = 12,
     /// The OCI manifest of a layer, under its digest.
     Manifest = 13,
+    /// What the operator set; key zeroes.
+    Settings = 14,
 }
 
 impl RecordType {
     /// Every type, in order of number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Generation,
         Self::Certificate,
         Self::Keyring,
@@ -50,6 +52,7 @@ impl RecordType {
         Self::Pin,
         Self::Source,
         Self::Manifest,
+        Self::Settings,
     ];
 
     /// The key of the types of which a store holds one record.
@@ -76,6 +79,7 @@ impl RecordType {
             Self::Pin => "pin",
             Self::Source => "source",
             Self::Manifest => "manifest",
+            Self::Settings => "settings",
         }
     }
 }
@@ -97,6 +101,6 @@ mod tests {
             assert_eq!(RecordType::from_number(number), Some(kind));
         }
         assert_eq!(RecordType::from_number(0), None);
-        assert_eq!(RecordType::from_number(14), None);
+        assert_eq!(RecordType::from_number(15), None);
     }
 }

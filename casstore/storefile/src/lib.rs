@@ -40,8 +40,8 @@ pub use layer::{INDEX_PAGE, MountedLayer, StoredLayer};
 pub use lease::Lease;
 pub use locks::{LockMode, StoreDevice};
 pub use plyos_blockstore::{
-    Action, BadEntry, BadSets, Extent, FloorEntry, Floors, History, HistoryEntry, LayerEntry, Place,
-    RecordEntry, RecordType, Superblock,
+    Action, Audit, AuditEntry, BadEntry, BadSets, Extent, FloorEntry, Floors, History, HistoryEntry,
+    LayerEntry, Place, RecordEntry, RecordType, Superblock,
 };
 pub use recording::{Operation, RecordingDevice};
 pub use slot_writer::SlotWriter;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plyos_blockstore::{
-    BadSets, Extent, Floors, History, LayerEntry, ListError, OpenError, Place, RecordEntry, RecordType,
-    StoreView, Superblock, open, read_extent, read_map, read_page_hashes, read_record,
+    Audit, BadSets, Extent, Floors, History, LayerEntry, ListError, OpenError, Place, RecordEntry,
+    RecordType, StoreView, Superblock, open, read_extent, read_map, read_page_hashes, read_record,
 };
 use plyos_ids::{ChunkId, LayerId};
 use plyos_slots::Slots;
@@ -128,6 +128,11 @@ impl<D: StoreDevice> Store<D> {
     /// The history; empty when none was written.
     pub fn history(&self) -> Result<History> {
         self.list(RecordType::History, History::parse)
+    }
+
+    /// The audit; empty when none was written.
+    pub fn audit(&self) -> Result<Audit> {
+        self.list(RecordType::Audit, Audit::parse)
     }
 
     /// The sets of layers that turned out bad; empty when none was written.

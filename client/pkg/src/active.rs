@@ -4,7 +4,9 @@
 //! accepted by its repository's keyring and its index verified page by page.
 
 use crate::admission::{self, Asked};
+use crate::local;
 use crate::repositories::{self, Repository};
+use crate::settings::Settings;
 use crate::target::{ONLY, Target, record};
 use plyos_ids::GenerationId;
 use plyos_layer_format::descriptor::Descriptor;
@@ -152,6 +154,16 @@ impl Gate {
         descriptor: &Descriptor,
     ) -> Result<(), Failure> {
         let doing = format!("{} {} is refused", layer.name, layer.version);
+        if layer.unsigned {
+            // The operator answered for it when it was installed. Loader and kernel know no such layers, and nor does `pkg`
+            // where it runs on that kernel.
+            if cfg!(not(target_os = "linux")) {
+                let line = format!("{doing}: it is unsigned, which is allowed on Linux only");
+                return Err(Failure::new(ExitCode::Signature, line));
+            }
+            let what = format!("{} {}", layer.name, layer.version);
+            return local::check_floor(&what, self.floors.get(layer.kind, &layer.name));
+        }
         let missing = |what: &str| Failure::new(ExitCode::Signature, format!("{doing}: {what}"));
         let bytes = record(store, RecordType::Certificate, layer.id.as_bytes())?
             .ok_or_else(|| missing("it has no certificate in the store"))?;
@@ -201,13 +213,14 @@ pub fn floors(store: &Store) -> Result<Floors, Failure> {
 /// The layers of the active generation as a plan sees them.
 pub fn installed(target: &Target, store: &Store) -> Result<Vec<Installed>, Failure> {
     let Some(generation) = active_generation(store)? else { return Ok(Vec::new()) };
+    let holds = Settings::load(store)?.holds;
     let mut found = Vec::new();
     for layer in &generation.layers {
         let (_, index) = open_layer(target, store, layer)?;
         found.push(Installed {
             facts: crate::catalogs::facts(index.descriptor(), layer.id),
             asked: layer.asked,
-            held: false,
+            held: holds.contains(&format!("{}/{}", layer.kind, layer.name)),
         });
     }
     Ok(found)

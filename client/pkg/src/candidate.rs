@@ -2,15 +2,18 @@
 //! of it, before a byte of its content is fetched.
 
 use crate::admission::{self, Asked};
-use crate::catalogs::{Offer, Offers};
+use crate::catalogs::{Offer, Offers, Trusted};
+use crate::local::LocalLayer;
+use plyos_blockstore::LayerState;
 use plyos_layer_build::reader;
+use plyos_layer_format::descriptor::Descriptor;
 use plyos_layer_format::frames::FrameTable;
 use plyos_layer_format::index::{self, Index};
 use plyos_layer_format::pages::{PageHashes, SlicePages};
 use plyos_namespace::layer::LayerInfo;
 use plyos_namespace::rules::{self, Breach, CheckError};
 use plyos_report::{ExitCode, Failure, OrFail};
-use plyos_storefile::Floors;
+use plyos_storefile::{Floors, LayerEntry, RecordType, Store};
 use plyos_transfer::layer::{LayerManifest, Source};
 use plyos_transfer::{Http, TransferError, catalog};
 
@@ -34,25 +37,24 @@ pub struct Candidate {
     pub moved: u64,
 }
 
-impl Candidate {
-    /// Fetches manifest and index of an offer and checks them.
-    pub async fn fetch(
-        http: &Http,
-        offers: &Offers,
-        number: usize,
-        floors: &Floors,
-    ) -> Result<Self, Failure> {
+/// An offer that this machine may use, by what the catalog says of it.
+struct Admissible<'a> {
+    offer: &'a Offer,
+    trusted: &'a Trusted,
+    what: String,
+    doing: String,
+    epoch: u32,
+}
+
+impl<'a> Admissible<'a> {
+    /// Before a byte of the layer is fetched; [`Candidate::check`] refuses it where its own index says otherwise.
+    fn of(offers: &'a Offers, number: usize, floors: &Floors) -> Result<Self, Failure> {
         let offer = offers.all.get(number).ok_or_else(|| {
             Failure::new(ExitCode::Failure, "a plan names no offer; this is a defect of pkg")
         })?;
         let trusted = offers.repository(offer)?;
         let what = format!("{} {}", offer.descriptor.name(), offer.descriptor.version());
-        let remote = catalog::Catalog::new(http.clone(), &trusted.repository.url)?;
-
         let doing = format!("{what} is refused");
-        let floor = floors.get(offer.descriptor.kind(), offer.descriptor.name());
-        // By what the catalog says of the layer, before a byte of it is fetched; `check` refuses it where its own index
-        // says otherwise.
         let root = trusted.catalog.root.root();
         let keyring = admission::keyring(&doing, trusted.keyring.as_bytes(), root)?;
         let admitted = admission::admit(&Asked {
@@ -61,9 +63,66 @@ impl Candidate {
             certificate: &offer.custom.certificate.emit(),
             layer: offer.custom.layer,
             descriptor: &offer.descriptor,
-            floor,
+            floor: floors.get(offer.descriptor.kind(), offer.descriptor.name()),
         })?;
+        Ok(Self { offer, trusted, what, doing, epoch: admitted.epoch })
+    }
+}
 
+impl Candidate {
+    /// The candidate of an offer whose layer the store has whole, with its manifest: nothing is fetched for it.
+    pub fn kept(
+        store: &Store,
+        offers: &Offers,
+        number: usize,
+        floors: &Floors,
+    ) -> Result<Option<Self>, Failure> {
+        let Admissible { offer, what, epoch, .. } = Admissible::of(offers, number, floors)?;
+        let digest = offer.file.manifest();
+        // What is damaged is fetched again, where there is a network.
+        let Ok(Some(manifest_bytes)) = store.record(RecordType::Manifest, digest.as_bytes()) else {
+            return Ok(None);
+        };
+        let is_whole =
+            |entry: &&LayerEntry| entry.id == offer.custom.layer && entry.state == LayerState::Complete;
+        let Some(index) =
+            store.layers().find(is_whole).cloned().and_then(|entry| store.read_index(&entry).ok())
+        else {
+            return Ok(None);
+        };
+        if offer.file.check(&offer.target, &manifest_bytes).is_err() {
+            return Ok(None);
+        }
+        let manifest = LayerManifest::parse(&manifest_bytes, &what)?;
+        let source = Source::Nowhere;
+        let candidate =
+            Self { offer: number, what, manifest_bytes, manifest, source, index, epoch, moved: 0 };
+        candidate.check(&offer.descriptor)?;
+        Ok(Some(candidate))
+    }
+
+    /// The candidate of an offer whose layer lies in a local file: the catalog vouches for it. `None` where the file's manifest
+    /// is not the one that the catalog names, because another tool wrote it anew.
+    pub fn local(
+        offers: &Offers,
+        number: usize,
+        floors: &Floors,
+        local: &LocalLayer,
+    ) -> Result<Option<Self>, Failure> {
+        let admissible = Admissible::of(offers, number, floors)?;
+        let is_it = admissible.offer.file.manifest() == local.manifest.digest;
+        if is_it { local.candidate(number, admissible.epoch).map(Some) } else { Ok(None) }
+    }
+
+    /// Fetches manifest and index of an offer and checks them.
+    pub async fn fetch(
+        http: &Http,
+        offers: &Offers,
+        number: usize,
+        floors: &Floors,
+    ) -> Result<Self, Failure> {
+        let Admissible { offer, trusted, what, doing, epoch } = Admissible::of(offers, number, floors)?;
+        let remote = catalog::Catalog::new(http.clone(), &trusted.repository.url)?;
         let path = trusted.catalog.path_of(&offer.target, &offer.file);
         let manifest_bytes = remote
             .get(&path, offer.file.length)
@@ -93,19 +152,19 @@ impl Candidate {
             manifest,
             source,
             index,
-            epoch: admitted.epoch,
+            epoch,
             moved,
         };
-        candidate.check(offer)?;
+        candidate.check(&offer.descriptor)?;
         Ok(candidate)
     }
 
     /// Every rule of the index, the descriptor against the catalog, and what the kind may hold and where.
-    fn check(&self, offer: &Offer) -> Result<(), Failure> {
+    pub fn check(&self, said: &Descriptor) -> Result<(), Failure> {
         let doing = format!("{} is refused", self.what);
         let checked =
             index::check(&self.index, &index::Limits::default()).or_fail(ExitCode::Signature, &doing)?;
-        if *checked.descriptor() != offer.descriptor {
+        if checked.descriptor() != said {
             let line = format!("{doing}: its own descriptor differs from what the catalog says of it");
             return Err(Failure::new(ExitCode::Signature, line));
         }

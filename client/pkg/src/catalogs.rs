@@ -1,6 +1,6 @@
 //! What the repositories offer, verified again each time it is used: signatures, versions, expiry, keyring.
 
-use crate::repositories::{self, Repository};
+use crate::repositories::{self, Repository, State};
 use crate::target::{Target, record};
 use plyos_ids::{Kind, LayerId};
 use plyos_layer_format::descriptor::Descriptor;
@@ -61,11 +61,12 @@ impl Offers {
     pub fn load(target: &Target, store: &Store) -> Result<Self, Failure> {
         let now = target.now(store);
         let mut repositories = Vec::new();
-        for repository in repositories::list(store)? {
+        let known = repositories::list(store)?;
+        for repository in known.into_iter().filter(|repository| repository.state == State::Enabled) {
             repositories.push(trusted(store, repository, now)?);
         }
         if repositories.is_empty() {
-            let line = "no repository is known; add one with `pkg repo add URL --root FILE`";
+            let line = "no repository is known that is enabled; add one with `pkg repo add URL --root FILE`";
             return Err(Failure::new(ExitCode::NotFound, line));
         }
         let mut offers =
@@ -74,11 +75,44 @@ impl Offers {
             offers_of(number, trusted, &mut offers);
         }
         offers.repositories = repositories;
+        offers.apply_priorities();
         offers.facts = offers.all.iter().map(|offer| facts(&offer.descriptor, offer.custom.layer)).collect();
         for (_, failure) in &offers.unreadable {
             target.progress.detail(&failure.message);
         }
         Ok(offers)
+    }
+
+    /// The same, which may be nothing where no repository is known.
+    pub fn load_any(target: &Target, store: &Store) -> Result<Self, Failure> {
+        let known = repositories::list(store)?;
+        if known.iter().any(|repository| repository.state == State::Enabled) {
+            return Self::load(target, store);
+        }
+        Ok(Self { repositories: Vec::new(), all: Vec::new(), facts: Vec::new(), unreadable: Vec::new() })
+    }
+
+    /// Of a kind and name that several repositories offer for this machine, only what those of the greatest priority offer
+    /// stays: who puts one repository above another does not want its names taken over by the other, however new.
+    fn apply_priorities(&mut self) {
+        let Self { repositories, all, .. } = self;
+        if repositories.len() < 2 {
+            return;
+        }
+        let priority =
+            |offer: &Offer| repositories.get(offer.repository).map_or(0, |r| r.repository.priority);
+        let arch = plyos_plan::machine_arch(std::env::consts::ARCH);
+        let mut greatest: BTreeMap<(Kind, String), i64> = BTreeMap::new();
+        for offer in all.iter().filter(|offer| ["any", arch].contains(&offer.descriptor.arch())) {
+            let key = (offer.descriptor.kind(), offer.descriptor.name().to_owned());
+            let known = greatest.entry(key).or_insert(i64::MIN);
+            *known = (*known).max(priority(offer));
+        }
+        let beaten = |offer: &Offer| {
+            let key = (offer.descriptor.kind(), offer.descriptor.name().to_owned());
+            greatest.get(&key).is_some_and(|greatest| priority(offer) < *greatest)
+        };
+        all.retain(|offer| !beaten(offer));
     }
 
     /// The failure behind a request without a plan: of a name that only unreadable entries have, theirs.
@@ -125,7 +159,8 @@ pub fn facts(descriptor: &Descriptor, layer: LayerId) -> Facts {
     }
 }
 
-fn trusted(store: &Store, repository: Repository, now: u64) -> Result<Trusted, Failure> {
+/// The kept catalog and keyring of a repository, verified again.
+pub fn trusted(store: &Store, repository: Repository, now: u64) -> Result<Trusted, Failure> {
     let mut files = BTreeMap::new();
     for role in std::iter::once(tuf::ROOT).chain(repositories::roles()) {
         if let Some(bytes) = repositories::kept(store, &repository, role)? {

@@ -5,6 +5,8 @@
 //! the generations, the runs of used units, and one map at a time.
 
 use crate::inventory::{self, Held};
+use crate::log;
+use crate::settings::{AutoClean, Settings};
 use crate::target::Target;
 use plyos_blockstore::UsedMap;
 use plyos_blockstore::layout::UNIT;
@@ -31,10 +33,10 @@ pub struct Options {
 
 impl Options {
     /// One number alone replaces the usual policy whole: who says `--keep 2` means two, however young the others are.
-    fn policy(self) -> Policy {
+    fn policy(self, settings: &Settings) -> Policy {
         let usual = match (self.all, self.keep, self.days) {
             (true, ..) => Policy::NOTHING,
-            (false, None, None) => Policy::USUAL,
+            (false, None, None) => settings.retention(),
             _ => Policy { keep: 0, days: 0, ..Policy::USUAL },
         };
         Policy { keep: self.keep.unwrap_or(usual.keep), days: self.days.unwrap_or(usual.days), ..usual }
@@ -62,10 +64,14 @@ impl Sweep {
 /// `pkg clean`
 pub fn run(target: &Target, options: Options) -> Result<(), Failure> {
     let mut writer = target.writer()?;
-    let sweep = decide(target, &mut writer, options.policy())?;
+    let settings = Settings::load(&writer)?;
+    let sweep = decide(target, &mut writer, options.policy(&settings))?;
     if options.dry_run {
         writer.discard();
     } else {
+        if !sweep.is_empty() {
+            log::done(target, &mut writer, "pkg clean")?;
+        }
         carry_out(target, &mut writer, &sweep)?;
     }
     report(target, &writer, &sweep, options.dry_run);
@@ -79,6 +85,9 @@ pub fn after_change(target: &Target, writer: &mut Writer) {
     if used * 100 <= capacity * FULL_PERCENT {
         return;
     }
+    if Settings::load(writer).is_ok_and(|settings| settings.auto_clean == AutoClean::No) {
+        return;
+    }
     if let Err(failure) = make_room(target, writer) {
         target.progress.warn(&format!("cleaning up: {failure}"));
     }
@@ -86,7 +95,8 @@ pub fn after_change(target: &Target, writer: &mut Writer) {
 
 /// Cleans by the usual policy; says whether anything went.
 pub fn make_room(target: &Target, writer: &mut Writer) -> Result<bool, Failure> {
-    let sweep = decide(target, writer, Policy::USUAL)?;
+    let policy = Settings::load(writer)?.retention();
+    let sweep = decide(target, writer, policy)?;
     let before = writer.free_bytes();
     carry_out(target, writer, &sweep)?;
     if !sweep.is_empty() {

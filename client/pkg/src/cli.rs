@@ -1,23 +1,30 @@
 //! The command line of `pkg`.
 //!
-//! A file for each group of commands: [`change`], [`look`], [`repo`], [`keep`]. A group is an enum with a variant for each
+//! A file for each group of commands: [`change`], [`look`], [`repo`], [`keep`], [`config`],
+//! [`manual`]. A group is an enum with a variant for each
 //! command; a new group is one more flattened variant of [`Command`] and one more line in `main`.
 
 mod change;
+mod config;
 mod keep;
 mod look;
+mod manual;
 mod repo;
 mod size;
 
 pub use change::{Change, Consent};
+pub use config::ConfigCommand;
 pub use keep::Keep;
 pub use look::{DiffArgs, Look};
-pub use repo::RepoCommand;
+pub use manual::Manual;
+pub use repo::{Enabled, RepoCommand};
 
 use crate::services::cli::Services;
-
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+
+/// Above the options that every command has, so that its own stand by themselves.
+const EVERYWHERE: &str = "Options of every command";
 
 /// Install, upgrade and roll back whole layers: packages, models, sites, base images.
 #[derive(Debug, Parser)]
@@ -38,20 +45,24 @@ pub struct Cli {
     #[arg(
         long,
         global = true,
+        help_heading = EVERYWHERE,
         env = "PKG_STORE",
         default_value = "/var/lib/plyos/store",
         value_name = "FILE"
     )]
     pub store: PathBuf,
     /// Facts as JSON on stdout
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
     /// Say nothing but results and failures
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     pub quiet: bool,
     /// Say more
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, conflicts_with = "quiet")]
     pub verbose: bool,
+    /// Open no socket: work with what the store has
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    pub offline: bool,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -74,6 +85,12 @@ pub enum Command {
     Keep(Keep),
     /// Run what layers declare as services of systemd
     Services(Services),
+    /// Settings of this machine
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Completions and man pages.
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 #[cfg(test)]

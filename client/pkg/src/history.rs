@@ -4,7 +4,7 @@ use crate::activate::{self, Reason};
 use crate::active::{generation, mount_generation};
 use crate::pins;
 use crate::policy::{self, BadLayers};
-use crate::repositories;
+use crate::repositories::{self, State};
 use crate::target::Target;
 use plyos_blockstore::UsedMap;
 use plyos_blockstore::layout::UNIT;
@@ -56,7 +56,7 @@ pub fn history(target: &Target) -> Result<(), Failure> {
 }
 
 /// `pkg rollback`
-pub fn rollback(target: &Target, number: Option<u64>) -> Result<(), Failure> {
+pub fn rollback(target: &Target, number: Option<u64>, dry_run: bool) -> Result<(), Failure> {
     let mut writer = target.writer()?;
     let present = writer.slots().active().copied().ok_or_else(|| {
         Failure::new(ExitCode::NotFound, "nothing is active, so there is nothing to go back from")
@@ -99,6 +99,15 @@ pub fn rollback(target: &Target, number: Option<u64>) -> Result<(), Failure> {
         None => "pkg rollback".to_owned(),
     };
     policy::check_state(&writer, mounted.layers.iter().map(|layer| layer.index.descriptor()))?;
+    if dry_run {
+        if target.progress.json() {
+            print_json(&json!({"dry_run": true, "generation": to.number, "from": present.number}));
+        } else {
+            let line = format!("Generation {} would be active again (now {}).", to.number, present.number);
+            target.progress.step(&line);
+        }
+        return Ok(());
+    }
     let reason = Reason { action: Action::Rollback, command, bad_layers: BadLayers::Refused };
     activate::roll_back(target, &mut writer, to, &reason)?;
     if target.progress.json() {
@@ -140,7 +149,7 @@ pub fn status(target: &Target) -> Result<(), Failure> {
     if target.progress.json() {
         let names: Vec<Value> = repositories::list(&store)?
             .iter()
-            .map(|repository| json!({"name": repository.name, "url": repository.url}))
+            .map(|repository| json!({"name": repository.name, "url": repository.url, "state": repository.state.as_str()}))
             .collect();
         print_json(&json!({
             "store": target.path(), "bytes": superblock.store_len(), "used_bytes": used, "sequence": superblock.sequence,
@@ -162,7 +171,11 @@ pub fn status(target: &Target) -> Result<(), Failure> {
         println!("slot {name}        {}{mark}", slot_line(slot));
     }
     for repository in repositories::list(&store)? {
-        println!("repository    {} {}", repository.name, repository.url);
+        let state = match repository.state {
+            State::Enabled => String::new(),
+            other => format!(" ({})", other.as_str()),
+        };
+        println!("repository    {} {}{state}", repository.name, repository.url);
     }
     Ok(())
 }

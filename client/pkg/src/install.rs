@@ -1,48 +1,136 @@
-//! `pkg install`, `upgrade` and `remove`: plan, check, ask, fetch, check again, flip.
+//! `pkg install`, `upgrade`, `remove` and `autoremove`: from a request to a plan. [`crate::carry_out`] does the rest.
 
-use crate::activate::{self, Reason};
-use crate::active::{self, active_generation};
+use crate::activate::Reason;
+use crate::active;
 use crate::admission;
-use crate::candidate::Candidate;
+use crate::carry_out::{self, Local, Work};
 use crate::catalogs::{self, Offers};
-use crate::clean;
 use crate::cli::Consent;
-use crate::conflicts::{self, Verdict};
+use crate::local::{self, LocalLayer};
 use crate::policy::BadLayers;
-use crate::pull::{self, Job};
-use crate::room;
 use crate::target::{ABIS, Target};
-use plyos_ids::{Kind, LayerId};
-use plyos_namespace::generation::{Generation, GenerationLayer};
-use plyos_plan::resolve::{self, Change, KeptBack, Machine, Plan};
-use plyos_report::{ExitCode, Failure, OrFail, human, percent, print_json};
-use plyos_storefile::Writer;
-use plyos_storefile::{Action, RecordType};
-use plyos_transfer::Http;
-use serde_json::{Value, json};
-use std::collections::HashSet;
-use std::io::{BufRead, IsTerminal, Write};
+use plyos_plan::resolve::{self, Change, Installed, Machine, NoPlan, Plan, Why};
+use plyos_report::{ExitCode, Failure};
+use plyos_storefile::{Action, Store};
 
 /// `pkg install`
-pub async fn install(target: &Target, names: &[String], consent: Consent) -> Result<(), Failure> {
-    let mut writer = target.writer()?;
-    let offers = Offers::load(target, &writer)?;
-    let installed = active::installed(target, &writer)?;
-    let plan = resolve::install(&offers.facts, &installed, machine(), names)
-        .map_err(|error| offers.no_plan(error))?;
-    let reason = reason(Action::Install, "install", names, consent);
-    carry_out(target, &mut writer, &offers, &plan, consent, &reason).await
+pub async fn install(
+    target: &Target,
+    names: &[String],
+    unsigned: Unsigned,
+    consent: Consent,
+) -> Result<(), Failure> {
+    change(target, &Request { action: Action::Install, names, unsigned, consent }).await
 }
 
 /// `pkg upgrade`
 pub async fn upgrade(target: &Target, names: &[String], consent: Consent) -> Result<(), Failure> {
+    change(target, &Request { action: Action::Upgrade, names, unsigned: Unsigned::Refused, consent }).await
+}
+
+/// What becomes of layers that nobody vouches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsigned {
+    /// They are refused.
+    Refused,
+    /// The operator answers for them (`--allow-unsigned`).
+    Allowed,
+}
+
+/// What was asked for.
+struct Request<'a> {
+    /// Install or upgrade.
+    action: Action,
+    /// Names, and paths of files.
+    names: &'a [String],
+    unsigned: Unsigned,
+    consent: Consent,
+}
+
+impl Request<'_> {
+    /// Plans it by what the store says at this moment.
+    fn plan(&self, target: &Target, store: &Store) -> Result<(Offers, Work), Failure> {
+        if self.action == Action::Upgrade {
+            let offers = Offers::load(target, store)?;
+            let installed = active::installed(target, store)?;
+            let plan = resolve::upgrade(&offers.facts, &installed, machine(), self.names);
+            return self.work(offers, &installed, plan, &Why::Newer, Local::default());
+        }
+        let paths = self.names.iter().filter(|name| local::is_path(name));
+        let layers = paths.map(|path| LocalLayer::open(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut offers =
+            if layers.is_empty() { Offers::load(target, store)? } else { Offers::load_any(target, store)? };
+        let unsigned = self.unsigned_of(&mut offers, &layers)?;
+        let names = self.names.iter().filter(|name| !local::is_path(name)).cloned();
+        let names: Vec<String> = names.chain(layers.iter().map(LocalLayer::request)).collect();
+        let installed = active::installed(target, store)?;
+        let plan = resolve::install(&offers.facts, &installed, machine(), &names);
+        self.work(offers, &installed, plan, &Why::Asked, Local { layers, unsigned })
+    }
+
+    /// Adds the layers to the offers that no catalog vouches for, if that is allowed. Gives their numbers.
+    fn unsigned_of(&self, offers: &mut Offers, local: &[LocalLayer]) -> Result<Vec<usize>, Failure> {
+        let mut unsigned = Vec::new();
+        for (number, layer) in local.iter().enumerate() {
+            let facts = layer.facts();
+            let same = |offer: &&resolve::Facts| {
+                (offer.kind, &offer.name, &offer.version) == (facts.kind, &facts.name, &facts.version)
+            };
+            match offers.facts.iter().find(same) {
+                Some(offer) if offer.layer == facts.layer => continue,
+                Some(_) => {
+                    let line = format!(
+                        "{} is on offer as another layer than the one in the file; give yours another version",
+                        layer.what()
+                    );
+                    return Err(Failure::new(ExitCode::Conflict, line));
+                }
+                None if self.unsigned == Unsigned::Refused => {
+                    let line = format!(
+                        "{} is in no catalog, so nobody vouches for it; --allow-unsigned installs it on your own word",
+                        layer.what()
+                    );
+                    return Err(Failure::new(ExitCode::Signature, line));
+                }
+                None => {
+                    unsigned.push(number);
+                    offers.facts.push(facts);
+                }
+            }
+        }
+        Ok(unsigned)
+    }
+
+    fn work(
+        &self,
+        offers: Offers,
+        installed: &[Installed],
+        plan: Result<Plan, NoPlan>,
+        usual: &Why,
+        local: Local,
+    ) -> Result<(Offers, Work), Failure> {
+        let plan = plan.map_err(|error| offers.no_plan(error))?;
+        let why = resolve::why(&plan, &offers.facts, installed, usual);
+        let flag = (!local.unsigned.is_empty()).then(|| "--allow-unsigned".to_owned());
+        let names: Vec<String> = self.names.iter().cloned().chain(flag).collect();
+        let reason = reason(self.action, self.action.as_str(), &names, self.consent);
+        Ok((offers, Work { plan, why, consent: self.consent, reason, local }))
+    }
+}
+
+async fn change(target: &Target, request: &Request<'_>) -> Result<(), Failure> {
+    // Planned by reading alone at first: a writer reads the maps of all layers and waits for others, which is for nothing
+    // when nothing is to be done.
+    let store = target.store()?;
+    let (mut offers, mut work) = request.plan(target, &store)?;
+    if work.plan.changes.is_empty() {
+        return carry_out::nothing_newer(target, &store, &work.plan.kept_back);
+    }
     let mut writer = target.writer()?;
-    let offers = Offers::load(target, &writer)?;
-    let installed = active::installed(target, &writer)?;
-    let plan = resolve::upgrade(&offers.facts, &installed, machine(), names)
-        .map_err(|error| offers.no_plan(error))?;
-    let reason = reason(Action::Upgrade, "upgrade", names, consent);
-    carry_out(target, &mut writer, &offers, &plan, consent, &reason).await
+    if writer.superblock().sequence != store.superblock().sequence {
+        (offers, work) = request.plan(target, &writer)?;
+    }
+    carry_out::run(target, &mut writer, &offers, work).await
 }
 
 /// `pkg remove`
@@ -50,23 +138,63 @@ pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(),
     let mut writer = target.writer()?;
     let installed = active::installed(target, &writer)?;
     let changes = resolve::remove(&installed, names).map_err(catalogs::no_plan)?;
-    let gone = |layer: &GenerationLayer| {
-        changes.iter().any(
-            |change| matches!(change, Change::Remove { kind, name } if *kind == layer.kind && *name == layer.name),
-        )
-    };
-    let present = active_generation(&writer)?;
-    let stays: Vec<GenerationLayer> =
-        present.iter().flat_map(|g| g.layers.iter()).filter(|layer| !gone(layer)).cloned().collect();
-    let lines: Vec<String> = changes.iter().filter_map(line_of_what_is_there).collect();
-    if !agree(target, consent, &lines, None)? {
-        return Ok(());
+    refuse_held(&installed, &changes)?;
+    let plan = Plan { changes, kept_back: Vec::new() };
+    let why = resolve::why(&plan, &[], &installed, &Why::Asked);
+    let superfluous = superfluous_after(&installed, &plan);
+    let reason = reason(Action::Remove, "remove", names, consent);
+    carry_out::remove(target, &mut writer, &Work::of_removal(plan, why, consent, reason))?;
+    if !superfluous.is_empty() && !consent.dry_run {
+        target.progress.step(&format!(
+            "Nothing needs {} any more; `pkg autoremove` removes {}.",
+            superfluous.join(", "),
+            if superfluous.len() == 1 { "it" } else { "them" }
+        ));
     }
-    let generation =
-        activate::activate(target, &mut writer, stays, &reason(Action::Remove, "remove", names, consent))?;
-    report(target, &generation, &[], &Plan { changes, kept_back: Vec::new() }, Totals::default());
-    clean::after_change(target, &mut writer);
     Ok(())
+}
+
+/// `pkg autoremove`
+pub fn autoremove(target: &Target, consent: Consent) -> Result<(), Failure> {
+    let mut writer = target.writer()?;
+    let installed = active::installed(target, &writer)?;
+    let plan = Plan { changes: resolve::superfluous(&installed), kept_back: Vec::new() };
+    let why = plan.changes.iter().map(|_| Why::Unneeded).collect();
+    let reason = reason(Action::Remove, "autoremove", &[], consent);
+    carry_out::remove(target, &mut writer, &Work::of_removal(plan, why, consent, reason))
+}
+
+/// What a hold keeps from going.
+fn refuse_held(installed: &[Installed], changes: &[Change]) -> Result<(), Failure> {
+    let held = |change: &&Change| {
+        let Change::Remove { kind, name } = change else { return false };
+        installed.iter().any(|i| i.held && (i.facts.kind, &i.facts.name) == (*kind, name))
+    };
+    match changes.iter().find(held) {
+        Some(Change::Remove { kind, name }) => {
+            let line = format!("'{name}' is held; `pkg unhold {kind}/{name}` lets it go");
+            Err(Failure::new(ExitCode::Conflict, line))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Names of what nothing needs after a removal and something needed before.
+fn superfluous_after(installed: &[Installed], plan: &Plan) -> Vec<String> {
+    let gone = |i: &&Installed| {
+        plan.changes.iter().any(|change| matches!(change, Change::Remove { kind, name } if (*kind, name) == (i.facts.kind, &i.facts.name)))
+    };
+    let rest: Vec<Installed> = installed.iter().filter(|i| !gone(i)).cloned().collect();
+    let before = resolve::superfluous(installed);
+    let name = |change: Change| match change {
+        Change::Remove { name, .. }
+            if !before.iter().any(|b| matches!(b, Change::Remove { name: n, .. } if *n == name)) =>
+        {
+            Some(name)
+        }
+        _ => None,
+    };
+    resolve::superfluous(&rest).into_iter().filter_map(name).collect()
 }
 
 /// This machine.
@@ -82,230 +210,4 @@ fn reason(action: Action, verb: &str, names: &[String], consent: Consent) -> Rea
     let bad_layers = if consent.force { BadLayers::Forced } else { BadLayers::Refused };
     let command = std::iter::once("pkg").chain([verb]).chain(names.iter().map(String::as_str));
     Reason { action, bad_layers, command: command.collect::<Vec<_>>().join(" ").chars().take(1000).collect() }
-}
-
-/// What a command moved.
-#[derive(Debug, Clone, Copy, Default)]
-struct Totals {
-    moved: u64,
-    full: u64,
-}
-
-/// One layer that is added or replaced.
-struct Row {
-    kind: Kind,
-    name: String,
-    version: String,
-    from: Option<String>,
-    layer: LayerId,
-    blob: u64,
-}
-
-async fn carry_out(
-    target: &Target,
-    writer: &mut Writer,
-    offers: &Offers,
-    plan: &Plan,
-    consent: Consent,
-    reason: &Reason,
-) -> Result<(), Failure> {
-    let present = active_generation(writer)?;
-    let changes = &plan.changes;
-    plan.kept_back.iter().for_each(|kept| target.progress.step(&kept.to_string()));
-    if changes.is_empty() {
-        return nothing_to_do(target, present.as_ref(), &plan.kept_back);
-    }
-    let http = Http::new()?;
-    let floors = active::floors(writer)?;
-    let mut known = pull::known(target, writer)?;
-    let mut promised = HashSet::new();
-    let (mut rows, mut jobs, mut layers) = (Vec::new(), Vec::new(), Vec::new());
-    for change in changes {
-        let (number, from, asked) = match change {
-            Change::Add { offer, asked } => (*offer, None, *asked),
-            Change::Replace { offer, from, asked } => (*offer, Some(from.clone()), *asked),
-            Change::Remove { .. } | Change::Ask { .. } => continue,
-        };
-        let candidate = Candidate::fetch(&http, offers, number, &floors).await?;
-        let offer =
-            offers.all.get(number).ok_or_else(|| Failure::new(ExitCode::Failure, "an offer was lost"))?;
-        rows.push(Row {
-            kind: offer.descriptor.kind(),
-            name: offer.descriptor.name().to_owned(),
-            version: offer.descriptor.version().to_owned(),
-            from,
-            layer: candidate.manifest.layer,
-            blob: candidate.manifest.blob_len,
-        });
-        let repository = &offers.repository(offer)?.repository;
-        layers.push(activate::generation_layer(
-            &offer.descriptor,
-            candidate.manifest.layer,
-            asked,
-            candidate.epoch,
-            &repository.name,
-        ));
-        jobs.push(Job::plan(candidate, &known, &mut promised).await?);
-    }
-    let replaced =
-        |layer: &GenerationLayer| rows.iter().any(|row| row.kind == layer.kind && row.name == layer.name);
-    let mut kept: Vec<GenerationLayer> =
-        present.iter().flat_map(|g| g.layers.iter()).filter(|layer| !replaced(layer)).cloned().collect();
-    for change in changes {
-        match change {
-            Change::Remove { kind, name } => kept.retain(|layer| (layer.kind, &layer.name) != (*kind, name)),
-            Change::Ask { kind, name } => kept
-                .iter_mut()
-                .filter(|layer| (layer.kind, &layer.name) == (*kind, name))
-                .for_each(|layer| layer.asked = true),
-            Change::Add { .. } | Change::Replace { .. } => {}
-        }
-    }
-    layers.extend(kept.iter().cloned());
-    let verdict = conflicts::check(target, writer, &jobs, &kept)?;
-
-    let to_fetch: u64 = jobs.iter().map(Job::to_fetch).sum();
-    let lines: Vec<String> =
-        rows.iter().map(line).chain(changes.iter().filter_map(line_of_what_is_there)).collect();
-    let sizes = (!rows.is_empty()).then(|| (to_fetch, rows.iter().map(|row| row.blob).sum()));
-    if !agree(target, consent, &lines, sizes)? {
-        return Ok(());
-    }
-    let mut jobs = match room::missing(writer, &jobs) {
-        0 => jobs,
-        _ => room::make(target, writer, jobs, &mut known).await?,
-    };
-    let to_fetch: u64 = jobs.iter().map(Job::to_fetch).sum();
-    let bar = target.progress.bytes("downloading", to_fetch);
-    for (number, job) in jobs.iter_mut().enumerate() {
-        bar.set_message(job.candidate.what.clone());
-        let done = job.run(target, writer, &mut known, &|bytes| bar.inc(bytes)).await;
-        if done.is_err() && number > 0 {
-            // The layers before it are whole: a retry finds them.
-            writer.commit(None).map_err(|error| target.fail(&error))?;
-        }
-        done?;
-    }
-    bar.finish_and_clear();
-    for (job, offer) in jobs.iter().filter_map(|job| Some((job, offers.all.get(job.candidate.offer)?))) {
-        let certificate = offer.custom.certificate.emit();
-        writer
-            .put_record(RecordType::Certificate, job.candidate.manifest.layer.as_bytes(), &certificate)
-            .map_err(|error| target.fail(&error))?;
-    }
-    if verdict == Verdict::NeedsContent {
-        // What was appended can be read after a commit.
-        writer.commit(None).map_err(|error| target.fail(&error))?;
-        conflicts::settle(target, writer, &jobs, &kept)?;
-    }
-    let generation = activate::activate(target, writer, layers, reason)?;
-    let totals = Totals {
-        moved: jobs.iter().map(|job| job.candidate.moved).sum(),
-        full: rows.iter().map(|row| row.blob).sum(),
-    };
-    report(target, &generation, &rows, plan, totals);
-    clean::after_change(target, writer);
-    Ok(())
-}
-
-fn nothing_to_do(
-    target: &Target,
-    present: Option<&Generation>,
-    kept_back: &[KeptBack],
-) -> Result<(), Failure> {
-    let number = present.map(|generation| generation.number);
-    if target.progress.json() {
-        print_json(&json!({
-            "generation": number, "downloaded_bytes": 0, "full_bytes": 0, "layers": [], "removed": [],
-            "kept_back": kept_back_json(kept_back),
-        }));
-    } else if kept_back.is_empty() {
-        target.progress.step("Nothing to do: everything is there in its newest version.");
-    } else {
-        target.progress.step("Nothing to do: everything else is there in its newest version.");
-    }
-    Ok(())
-}
-
-fn kept_back_json(kept_back: &[KeptBack]) -> Vec<Value> {
-    let row = |kept: &KeptBack| json!({"kind": kept.kind.as_str(), "name": kept.name, "version": kept.version, "because": kept.because});
-    kept_back.iter().map(row).collect()
-}
-
-/// The line of a change that fetches nothing.
-fn line_of_what_is_there(change: &Change) -> Option<String> {
-    match change {
-        Change::Remove { kind, name } => Some(format!("  - {kind}/{name}")),
-        Change::Ask { kind, name } => Some(format!("  = {kind}/{name} (asked for from now on)")),
-        Change::Add { .. } | Change::Replace { .. } => None,
-    }
-}
-
-fn line(row: &Row) -> String {
-    match &row.from {
-        Some(from) => format!("  ~ {}/{} {from} -> {}", row.kind, row.name, row.version),
-        None => format!("  + {}/{} {}", row.kind, row.name, row.version),
-    }
-}
-
-/// Shows the plan; asks when a person is there. `sizes`: bytes to fetch, and of the whole blobs.
-fn agree(
-    target: &Target,
-    consent: Consent,
-    lines: &[String],
-    sizes: Option<(u64, u64)>,
-) -> Result<bool, Failure> {
-    let progress = &target.progress;
-    lines.iter().for_each(|line| progress.step(line));
-    if let Some((fetch, full)) = sizes {
-        progress.step(&format!("Download: {} (the whole layers are {})", human(fetch), human(full)));
-    }
-    if consent.dry_run {
-        if progress.json() {
-            let (fetch, full) = sizes.unwrap_or_default();
-            print_json(&json!({"plan": lines, "download_bytes": fetch, "full_bytes": full}));
-        }
-        return Ok(false);
-    }
-    let asking = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if consent.yes || progress.json() || !asking {
-        return Ok(true);
-    }
-    print!("Proceed? [Y/n] ");
-    std::io::stdout().flush().or_fail(ExitCode::Failure, "asking")?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).or_fail(ExitCode::Failure, "reading the answer")?;
-    Ok(matches!(answer.trim(), "" | "y" | "Y" | "yes"))
-}
-
-fn report(target: &Target, generation: &Generation, rows: &[Row], plan: &Plan, totals: Totals) {
-    let Totals { moved, full } = totals;
-    if target.progress.json() {
-        let layers: Vec<Value> = rows
-            .iter()
-            .map(|row| {
-                json!({"kind": row.kind.as_str(), "name": row.name, "version": row.version, "from": row.from,
-                       "layer": row.layer.to_string(), "blob_bytes": row.blob})
-            })
-            .collect();
-        let gone = plan.changes.iter().filter_map(|change| match change {
-            Change::Remove { kind, name } => Some(format!("{kind}/{name}")),
-            _ => None,
-        });
-        print_json(&json!({
-            "generation": generation.number, "id": generation.id().to_string(), "downloaded_bytes": moved,
-            "full_bytes": full, "layers": layers, "removed": gone.collect::<Vec<_>>(),
-            "kept_back": kept_back_json(&plan.kept_back),
-        }));
-        return;
-    }
-    if full > 0 {
-        target.progress.step(&format!(
-            "moved {} of {} ({})",
-            human(moved),
-            human(full),
-            percent(moved, full)
-        ));
-    }
-    target.progress.step(&format!("Generation {} is active.", generation.number));
 }

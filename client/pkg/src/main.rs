@@ -6,9 +6,11 @@ mod activate;
 mod active;
 mod admission;
 mod candidate;
+mod carry_out;
 mod catalogs;
 mod clean;
 mod cli;
+mod config;
 mod conflicts;
 mod content;
 mod diff;
@@ -16,59 +18,100 @@ mod du;
 mod export;
 mod grow;
 mod history;
+mod hold;
 mod install;
 mod inventory;
+mod local;
+mod log;
 mod origin;
 mod pins;
+mod plan_view;
 mod policy;
 mod pull;
 mod renewal;
 mod repair;
+mod repo;
 mod repositories;
 mod room;
 mod services;
+mod settings;
 mod show;
 mod target;
 mod update;
 mod verify;
 mod view;
 
-use clap::Parser;
-use cli::{Change, Cli, Command, Keep, Look, RepoCommand};
-use plyos_report::{Failure, Progress, Verbosity};
+use clap::{CommandFactory, Parser};
+use cli::{Change, Cli, Command, ConfigCommand, Enabled, Keep, Look, Manual, RepoCommand};
+use hold::Hold;
+use install::Unsigned;
+use plyos_report::{Failure, Progress, Verbosity, manual};
 use plyos_transfer::block_on;
-use target::Target;
+use repo::add::New;
+use repo::remove::Act;
+use repositories::State;
+use target::{Network, Target};
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
-    match run(&cli) {
+    let verbosity = Verbosity::of(cli.quiet, cli.verbose);
+    let network = if cli.offline { Network::Offline } else { Network::Allowed };
+    let target = Target::new(&cli.store, network, Progress::new(verbosity, cli.json));
+    match run(&target, &cli.command) {
         Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(failure) => failure.report("pkg"),
+        Err(failure) => {
+            if changes_something(&cli.command) {
+                log::refused(&target, &command_line(), &failure);
+            }
+            failure.report("pkg")
+        }
     }
 }
 
-fn run(cli: &Cli) -> Result<(), Failure> {
-    let verbosity = Verbosity::of(cli.quiet, cli.verbose);
-    let target = Target::new(&cli.store, Progress::new(verbosity, cli.json));
-    match &cli.command {
+/// The command as it was given, for the log.
+fn command_line() -> String {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    std::iter::once("pkg".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a refusal of the command is worth a line of the log: it was to bring something in, or to change who may.
+fn changes_something(command: &Command) -> bool {
+    match command {
+        Command::Change(_) | Command::Repo(_) => true,
+        Command::Keep(keep) => matches!(keep, Keep::Repair),
+        Command::Look(_) | Command::Config(_) | Command::Services(_) | Command::Manual(_) => false,
+    }
+}
+
+fn run(target: &Target, command: &Command) -> Result<(), Failure> {
+    match command {
         Command::Change(command) => {
-            change(&target, command)?;
-            services::follow(&target, &services::usual_units())
+            change(target, command)?;
+            services::follow(target, &services::usual_units())
         }
-        Command::Services(args) => services::run(&target, args),
-        Command::Look(command) => look(&target, command),
-        Command::Repo(command) => repo(&target, command),
-        Command::Keep(command) => keep(&target, command),
+        Command::Services(args) => services::run(target, args),
+        Command::Look(command) => look(target, command),
+        Command::Repo(command) => repo(target, command),
+        Command::Keep(command) => keep(target, command),
+        Command::Config(command) => config(target, command),
+        Command::Manual(Manual::Completions { shell }) => manual::completions(Cli::command(), *shell),
+        Command::Manual(Manual::Man { dir }) => manual::pages(Cli::command(), dir, &target.progress),
     }
 }
 
 fn change(target: &Target, command: &Change) -> Result<(), Failure> {
     match command {
         Change::Update => block_on(update::update(target)),
-        Change::Install { names, consent } => block_on(install::install(target, names, *consent)),
+        Change::Install { names, allow_unsigned, consent } => {
+            let unsigned = if *allow_unsigned { Unsigned::Allowed } else { Unsigned::Refused };
+            block_on(install::install(target, names, unsigned, *consent))
+        }
         Change::Remove { names, consent } => install::remove(target, names, *consent),
+        Change::Autoremove { consent } => install::autoremove(target, *consent),
         Change::Upgrade { names, consent } => block_on(install::upgrade(target, names, *consent)),
-        Change::Rollback { generation } => history::rollback(target, *generation),
+        Change::Hold { names } => hold::change(target, names, Hold::Hold),
+        Change::Unhold { names } => hold::change(target, names, Hold::Release),
+        Change::Rollback { generation, dry_run } => history::rollback(target, *generation, *dry_run),
     }
 }
 
@@ -81,6 +124,7 @@ fn look(target: &Target, command: &Look) -> Result<(), Failure> {
         Look::Which { paths } => origin::which(target, paths),
         Look::Diff(args) => diff::run(target, args),
         Look::History => history::history(target),
+        Look::Log { last, refused } => log::log(target, *last, *refused),
         Look::Status => history::status(target),
         Look::Cat { path } => view::cat(target, path),
         Look::Ls { long, path } => view::ls(target, path, *long),
@@ -90,8 +134,32 @@ fn look(target: &Target, command: &Look) -> Result<(), Failure> {
 
 fn repo(target: &Target, command: &RepoCommand) -> Result<(), Failure> {
     match command {
-        RepoCommand::Add { url, root, name } => block_on(update::add(target, url, root, name.as_deref())),
-        RepoCommand::List => update::list(target),
+        RepoCommand::Add { url, root, name, channel, priority } => {
+            let new = New { url, root, name: name.as_deref(), channel, priority: *priority };
+            block_on(repo::add::add(target, &new))
+        }
+        RepoCommand::List => repo::list(target),
+        RepoCommand::Show { name } => repo::show(target, name),
+        RepoCommand::Set { name, channel, priority, enabled } => {
+            let state = enabled.map(|enabled| match enabled {
+                Enabled::Yes => State::Enabled,
+                Enabled::No => State::Disabled,
+            });
+            let changes = repo::Changes { channel: channel.as_deref(), priority: *priority, state };
+            repo::set(target, name, &changes)
+        }
+        RepoCommand::Remove { name, dry_run } => {
+            repo::remove::remove(target, name, if *dry_run { Act::DryRun } else { Act::Now })
+        }
+    }
+}
+
+fn config(target: &Target, command: &ConfigCommand) -> Result<(), Failure> {
+    match command {
+        ConfigCommand::List => config::list(target),
+        ConfigCommand::Get { name } => config::get(target, name),
+        ConfigCommand::Set { name, value } => config::set(target, name, Some(value)),
+        ConfigCommand::Unset { name } => config::set(target, name, None),
     }
 }
 

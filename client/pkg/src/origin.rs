@@ -6,7 +6,7 @@ use crate::view::{missing, path_of, shown};
 use globset::{GlobBuilder, GlobMatcher};
 use plyos_layer_format::entry::EntryKind;
 use plyos_namespace::namespace::{Found, Source};
-use plyos_plan::resolve::split_name;
+use plyos_plan::resolve::{similar, split_name};
 use plyos_report::{ExitCode, Failure, OrFail, print_json};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
@@ -62,8 +62,15 @@ pub fn files(target: &Target, names: &[String]) -> Result<(), Failure> {
 /// Numbers of the layers that a name or pattern of names chooses.
 fn named(view: &View, name: &str) -> Result<Vec<usize>, Failure> {
     let layers = view.namespace.layers().iter().enumerate();
-    let none =
-        || Failure::new(ExitCode::NotFound, format!("'{name}' is not installed; `pkg list` shows what is"));
+    let none = || {
+        let bare = split_name(name).1;
+        let near = similar(view.namespace.layers().iter().map(|layer| layer.info.name.as_str()), bare);
+        let line = match near.as_slice() {
+            [] => format!("'{name}' is not installed; `pkg list` shows what is"),
+            near => format!("'{name}' is not installed; did you mean {}?", near.join(", ")),
+        };
+        Failure::new(ExitCode::NotFound, line)
+    };
     if is_pattern(name.as_bytes()) {
         let matcher = pattern(name)?;
         let hits = |layer: &plyos_namespace::layer::LayerInfo| {

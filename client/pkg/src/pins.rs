@@ -3,6 +3,7 @@
 
 use crate::active::active_generation;
 use crate::inventory;
+use crate::log;
 use crate::target::{Target, record};
 use plyos_ids::GenerationId;
 use plyos_report::{ExitCode, Failure, print_json};
@@ -26,8 +27,9 @@ pub fn pin(target: &Target, number: Option<u64>) -> Result<(), Failure> {
         let content = generation.number.to_le_bytes();
         writer
             .put_record(RecordType::Pin, generation.id().as_bytes(), &content)
-            .and_then(|()| writer.commit(None))
             .map_err(|error| target.fail(&error))?;
+        log::done(target, &mut writer, &format!("pkg pin {}", generation.number))?;
+        writer.commit(None).map_err(|error| target.fail(&error))?;
     }
     say(target, generation.number, true);
     Ok(())
@@ -50,6 +52,7 @@ pub fn unpin(target: &Target, number: u64) -> Result<(), Failure> {
         )
     })?;
     writer.remove_record(RecordType::Pin, id.as_bytes());
+    log::done(target, &mut writer, &format!("pkg unpin {number}"))?;
     writer.commit(None).map_err(|error| target.fail(&error))?;
     say(target, number, false);
     Ok(())

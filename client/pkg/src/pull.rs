@@ -138,6 +138,14 @@ impl Job {
         lens
     }
 
+    /// Most room that the layer takes in the store when all of it is there.
+    pub fn room(&self, store: &Store) -> u64 {
+        // Of the three maps that a long download may write one stays.
+        let others = self.other_lens(store);
+        let [manifest, _, _, rest @ ..] = others.as_slice() else { return 0 };
+        self.chunk_lens().sum::<u64>() + manifest + rest.iter().sum::<u64>()
+    }
+
     /// Fetches, verifies and appends what is missing.
     pub async fn run(
         &mut self,

@@ -10,7 +10,7 @@ mod records;
 use crate::target::Target;
 use crate::verify::LayerDamage;
 use crate::{update, verify};
-use plyos_report::{ExitCode, Failure, Progress, Verbosity, print_json};
+use plyos_report::{ExitCode, Failure, print_json};
 use plyos_storefile::{RecordType, Writer};
 use serde_json::json;
 
@@ -44,8 +44,7 @@ pub async fn repair(target: &Target) -> Result<(), Failure> {
     if records::need_update(&writer, &report) {
         // `pkg update` fetches anew what it cannot read. It takes the lock itself.
         drop(writer);
-        let quiet = Target::new(target.path(), Progress::new(Verbosity::Quiet, false));
-        update::update(&quiet).await?;
+        update::update(&target.quiet()).await?;
         writer = target.repairer()?;
         let damaged = report.records.len();
         report.forget_gone(&writer);

@@ -7,6 +7,30 @@ use plyos_storefile::RecordType;
 use plyos_storefile::Store;
 use serde_json::{Value, json};
 
+/// What a repository is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is updated, and what it offers is taken.
+    Enabled,
+    /// It rests: nothing is fetched and nothing taken, what came from it is used.
+    Disabled,
+    /// It was removed while layers from it are in generations: root and keyring stay, by which those are judged.
+    Removed,
+}
+
+impl State {
+    const ALL: [Self; 3] = [Self::Enabled, Self::Disabled, Self::Removed];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Removed => "removed",
+        }
+    }
+}
+
 /// A repository as it was added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
@@ -16,6 +40,10 @@ pub struct Repository {
     pub url: String,
     /// Line that is followed.
     pub channel: String,
+    /// Of a name that several repositories offer, only those of the greatest priority count.
+    pub priority: i64,
+    /// What it is used for.
+    pub state: State,
 }
 
 impl Repository {
@@ -31,9 +59,12 @@ impl Repository {
 
     /// The record.
     pub fn emit(&self) -> Vec<u8> {
-        json!({"channel": self.channel, "name": self.name, "priority": 0, "url": self.url})
-            .to_string()
-            .into_bytes()
+        let mut record =
+            json!({"channel": self.channel, "name": self.name, "priority": self.priority, "url": self.url});
+        if let (Some(members), true) = (record.as_object_mut(), self.state != State::Enabled) {
+            members.insert("state".to_owned(), json!(self.state.as_str()));
+        }
+        record.to_string().into_bytes()
     }
 
     /// Reads the record.
@@ -46,7 +77,16 @@ impl Repository {
                 Failure::new(ExitCode::Store, format!("a repository's record has no '{name}'"))
             })
         };
-        Ok(Self { name: text("name")?, url: text("url")?, channel: text("channel")? })
+        let priority = value.get("priority").and_then(Value::as_i64).unwrap_or_default();
+        let state = match value.get("state") {
+            None => State::Enabled,
+            // A word that is not known here is a use that is not known here: none.
+            Some(word) => {
+                let known = State::ALL.into_iter().find(|state| word.as_str() == Some(state.as_str()));
+                known.unwrap_or(State::Disabled)
+            }
+        };
+        Ok(Self { name: text("name")?, url: text("url")?, channel: text("channel")?, priority, state })
     }
 }
 
@@ -60,6 +100,19 @@ pub fn list(store: &Store) -> Result<Vec<Repository>, Failure> {
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
+}
+
+/// The repository of a name.
+pub fn find(store: &Store, name: &str) -> Result<Repository, Failure> {
+    let all = list(store)?;
+    let names: Vec<&str> = all.iter().map(|repository| repository.name.as_str()).collect();
+    let line = match names.as_slice() {
+        [] => format!(
+            "no repository is called '{name}', and none is known; `pkg repo add URL --root FILE` adds one"
+        ),
+        names => format!("no repository is called '{name}'; there are {}", names.join(", ")),
+    };
+    all.into_iter().find(|known| known.name == name).ok_or_else(|| Failure::new(ExitCode::NotFound, line))
 }
 
 /// The roles whose metadata may be kept, beside the root.

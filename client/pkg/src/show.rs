@@ -3,8 +3,10 @@
 use crate::active::{active_generation, installed};
 use crate::catalogs::{Offer, Offers};
 use crate::install::machine;
+use crate::settings::Settings;
 use crate::target::Target;
 use plyos_layer_format::descriptor::Descriptor;
+use plyos_namespace::generation::GenerationLayer;
 use plyos_plan::resolve::{self, split_name};
 use plyos_plan::version;
 use plyos_report::{ExitCode, Failure, human, print_json};
@@ -46,7 +48,10 @@ pub fn search(target: &Target, text: &str) -> Result<(), Failure> {
         }
     }
     if newest.is_empty() && !target.progress.json() {
-        let line = format!("nothing on offer has '{text}' in its name or summary");
+        let near = resolve::similar(offers.facts.iter().map(|facts| facts.name.as_str()), text);
+        let hint =
+            if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) };
+        let line = format!("nothing on offer has '{text}' in its name or summary{hint}");
         return Err(Failure::new(ExitCode::NotFound, line));
     }
     if target.progress.json() {
@@ -165,19 +170,24 @@ fn print_descriptor(d: &Descriptor) {
 pub fn list(target: &Target) -> Result<(), Failure> {
     let store = target.store()?;
     let generation = active_generation(&store)?;
+    let holds = Settings::load(&store)?.holds;
+    let held = |layer: &GenerationLayer| holds.contains(&format!("{}/{}", layer.kind, layer.name));
     let layers = generation.iter().flat_map(|generation| generation.layers.iter());
     if target.progress.json() {
         let rows: Vec<_> = layers
             .map(|layer| {
                 json!({"kind": layer.kind.as_str(), "name": layer.name, "version": layer.version, "arch": layer.arch,
-                       "mount": layer.mount.path, "asked": layer.asked, "layer": layer.id.to_string(), "repository": layer.repo})
+                       "mount": layer.mount.path, "asked": layer.asked, "held": held(layer), "unsigned": layer.unsigned, "layer": layer.id.to_string(), "repository": layer.repo})
             })
             .collect();
         print_json(&json!(rows));
         return Ok(());
     }
     for layer in layers {
-        let why = if layer.asked { "" } else { "  (needed by another)" };
+        let notes =
+            [(!layer.asked, "needed by another"), (held(layer), "held"), (layer.unsigned, "unsigned")];
+        let notes: Vec<&str> = notes.into_iter().filter(|(is, _)| *is).map(|(_, note)| note).collect();
+        let why = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) };
         println!(
             "{:<28} {:<20} {}{why}",
             format!("{}/{}", layer.kind, layer.name),

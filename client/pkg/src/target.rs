@@ -1,8 +1,9 @@
 //! What every command works on: the store, the time, the way to speak.
 
-use plyos_report::{ExitCode, Failure, Progress};
+use plyos_report::{ExitCode, Failure, Progress, Verbosity};
 use plyos_storefile::RecordType;
 use plyos_storefile::{CreateOptions, Store, StoreError, Writer};
+use plyos_transfer::Http;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,18 +16,54 @@ const WAIT: Duration = Duration::from_secs(30);
 /// ABIs that a Linux host runs.
 pub const ABIS: &[&str] = &["linux", "plyos-0"];
 
+/// Whether the network may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// It may.
+    Allowed,
+    /// No socket is opened (`--offline`).
+    Offline,
+}
+
 /// The machine's store and how to speak about it.
 #[derive(Debug)]
 pub struct Target {
     path: PathBuf,
+    network: Network,
     /// Steps and results.
     pub progress: Progress,
 }
 
 impl Target {
     /// The store at `path`.
-    pub fn new(path: &Path, progress: Progress) -> Self {
-        Self { path: path.to_owned(), progress }
+    pub fn new(path: &Path, network: Network, progress: Progress) -> Self {
+        Self { path: path.to_owned(), network, progress }
+    }
+
+    /// The same, which says nothing.
+    pub fn quiet(&self) -> Self {
+        Self::new(&self.path, self.network, Progress::new(Verbosity::Quiet, false))
+    }
+
+    /// The client for what is fetched next; refuses when the network may not be used. `doing` is what it is for.
+    pub fn http(&self, doing: &str) -> Result<Http, Failure> {
+        self.need_network(doing)?;
+        Ok(Http::new()?)
+    }
+
+    /// Whether the network may be used.
+    pub fn is_online(&self) -> bool {
+        self.network == Network::Allowed
+    }
+
+    /// Refuses when the network may not be used.
+    pub fn need_network(&self, doing: &str) -> Result<(), Failure> {
+        if self.is_online() {
+            return Ok(());
+        }
+        let line =
+            format!("{doing}: this needs the network, and --offline keeps from it; run it again without");
+        Err(Failure::new(ExitCode::Network, line))
     }
 
     /// Path of the store.
@@ -44,6 +81,11 @@ impl Target {
     pub fn writer(&self) -> Result<Writer, Failure> {
         self.need()?;
         Store::writer(&self.path, WAIT).map_err(|error| self.fail(&error))
+    }
+
+    /// Opens the store for writing, if that can be done at once.
+    pub fn writer_at_once(&self) -> Option<Writer> {
+        Store::writer(&self.path, Duration::ZERO).ok()
     }
 
     /// Opens the store for repairing it.

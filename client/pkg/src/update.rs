@@ -1,8 +1,8 @@
-//! `pkg repo` and `pkg update`: first contact, and the TUF client workflow with the store as its memory.
+//! `pkg update`: the TUF client workflow with the store as its memory.
 
 use crate::catalogs::{KEYRING, verify_keyring};
 use crate::renewal;
-use crate::repositories::{self, Repository};
+use crate::repositories::{self, Repository, State};
 use crate::target::{Target, record};
 use plyos_report::{ExitCode, Failure, OrFail, print_json};
 use plyos_storefile::RecordType;
@@ -11,127 +11,22 @@ use plyos_transfer::{Http, TransferError, catalog};
 use plyos_trust::keyring::Keyring;
 use plyos_trust::tuf::{self, Catalog, Held, Step, TargetName, TufError, Update};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::path::Path;
 
-/// Longest root file that is read.
-const ROOT_LIMIT: u64 = 512 << 10;
 /// Longest keyring that is fetched.
 const KEYRING_LIMIT: u64 = 1 << 20;
 
-/// `pkg repo add`
-pub async fn add(target: &Target, url: &str, root: &str, name: Option<&str>) -> Result<(), Failure> {
-    let remote = catalog::Catalog::new(Http::new()?, url)?;
-    let name = match name {
-        Some(name) => name,
-        None => remote.url().rsplit('/').next().unwrap_or_default(),
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-        let line = format!(
-            "'{name}' is no name for a repository; choose one with --name (letters, digits, '.', '_', '-')"
-        );
-        return Err(Failure::new(ExitCode::Usage, line));
-    }
-    let trusted = trusted_root(&remote, root).await?;
-    // The state machine refuses a root that its own keys did not sign.
-    let doing = "the root metadata is refused";
-    Update::new(trusted.clone(), Held::default(), 0, tuf::Limits::default())
-        .or_fail(ExitCode::Signature, doing)?;
-
-    let mut writer = target.writer_or_new()?;
-    let repository =
-        Repository { name: name.to_owned(), url: remote.url().to_owned(), channel: "stable".to_owned() };
-    if let Some(known) = repositories::list(&writer)?.iter().find(|known| known.name == name) {
-        if known.url == repository.url
-            && !matches!(repositories::kept(&writer, known, tuf::ROOT), Ok(Some(_)))
-        {
-            put(&mut writer, RecordType::TufMetadata, known.role_key(tuf::ROOT), &trusted)?;
-            writer.commit(None).map_err(|error| target.fail(&error))?;
-            target.progress.step(&format!("'{name}' has its trusted root again. Next: pkg update"));
-            return Ok(());
-        }
-        if known.url == repository.url {
-            target.progress.step(&format!("'{name}' is known already; its trusted root stays as it is"));
-            if target.progress.json() {
-                print_json(&json!({"name": known.name, "url": known.url, "known": true}));
-            }
-            return Ok(());
-        }
-        let line =
-            format!("'{name}' is the name of another repository ({}); choose one with --name", known.url);
-        return Err(Failure::new(ExitCode::Conflict, line));
-    }
-    put(&mut writer, RecordType::Repository, repository.key(), &repository.emit())?;
-    put(&mut writer, RecordType::TufMetadata, repository.role_key(tuf::ROOT), &trusted)?;
-    writer.commit(None).map_err(|error| target.fail(&error))?;
-    if target.progress.json() {
-        print_json(
-            &json!({"name": repository.name, "url": repository.url, "root_sha256": hex(&Sha256::digest(&trusted))}),
-        );
-    } else {
-        target.progress.step(&format!("Added '{name}' ({}). Next: pkg update", repository.url));
-    }
-    Ok(())
-}
-
-/// The root that the user vouches for: a file, or the repository's first root if it has the given SHA-256.
-async fn trusted_root(remote: &catalog::Catalog, root: &str) -> Result<Vec<u8>, Failure> {
-    let is_hash = root.len() == 64 && root.bytes().all(|b| b.is_ascii_hexdigit());
-    if !is_hash || Path::new(root).exists() {
-        let doing = format!("reading the root metadata {root} (give a file, or the SHA-256 of 1.root.json)");
-        let length = std::fs::metadata(root).or_fail(ExitCode::NotFound, &doing)?.len();
-        if length > ROOT_LIMIT {
-            return Err(Failure::new(ExitCode::Signature, format!("{doing}: it is longer than 512 KiB")));
-        }
-        return std::fs::read(root).or_fail(ExitCode::NotFound, &doing);
-    }
-    let path = "metadata/1.root.json";
-    let found = remote.get(path, ROOT_LIMIT).await?.ok_or_else(|| {
-        Failure::new(
-            ExitCode::NotFound,
-            format!("{} has no {path}; is it the address of a catalog?", remote.url()),
-        )
-    })?;
-    let hash = hex(&Sha256::digest(&found));
-    if hash != root.to_ascii_lowercase() {
-        let line = format!(
-            "{path} of {} has the SHA-256 {hash}, not the one given; it is not trusted",
-            remote.url()
-        );
-        return Err(Failure::new(ExitCode::Signature, line));
-    }
-    Ok(found.to_vec())
-}
-
-/// `pkg repo list`
-pub fn list(target: &Target) -> Result<(), Failure> {
-    let repositories = repositories::list(&target.store()?)?;
-    if target.progress.json() {
-        let rows: Vec<_> = repositories
-            .iter()
-            .map(|r| json!({"name": r.name, "url": r.url, "channel": r.channel}))
-            .collect();
-        print_json(&json!(rows));
-    } else {
-        for repository in repositories {
-            println!("{:<16} {:<8} {}", repository.name, repository.channel, repository.url);
-        }
-    }
-    Ok(())
-}
-
 /// `pkg update`
 pub async fn update(target: &Target) -> Result<(), Failure> {
-    let http = Http::new()?;
     let mut rows = Vec::new();
     let known = repositories::list(&target.store()?)?;
-    if known.is_empty() {
-        let line = "no repository is known; add one with `pkg repo add URL --root FILE`";
+    let mut followed = known.into_iter().filter(|repository| repository.state == State::Enabled).peekable();
+    if followed.peek().is_none() {
+        let line = "no repository is known that is enabled; add one with `pkg repo add URL --root FILE`";
         return Err(Failure::new(ExitCode::NotFound, line));
     }
-    for repository in known {
+    let http = target.http("fetching the newest catalogs")?;
+    for repository in followed {
         let outcome = update_one(target, &http, &repository).await?;
         target.progress.step(&format!(
             "{}: {} layers on offer, signed {}, {}",
@@ -355,8 +250,4 @@ fn put(writer: &mut Writer, record_type: RecordType, key: [u8; 32], bytes: &[u8]
     writer
         .put_record(record_type, &key, bytes)
         .map_err(|error| Failure::new(ExitCode::Store, format!("writing a {record_type:?} record: {error}")))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -11,6 +11,7 @@ use crate::push_options::Push;
 use crate::registry::Registry;
 use crate::serve_options::Serve;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use plyos_report::manual::Shell;
 use std::path::PathBuf;
 
 /// Publish whole systems as layers: push trees to a registry, sign catalogs, serve both.
@@ -83,6 +84,20 @@ pub enum Command {
     Inspect(Inspect),
     /// Show what is different between two pushed layers, and what an upgrade would move
     Diff(DiffArgs),
+    /// Print completions for a shell
+    #[command(after_help = "Example:
+  plyos completions bash > /etc/bash_completion.d/plyos")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write a man page for each command
+    #[command(after_help = "Example:
+  plyos man /usr/local/share/man/man1 && man plyos-push")]
+    Man {
+        /// Folder for the pages; made when it is missing
+        dir: PathBuf,
+    },
 }
 
 /// What a key signs.

@@ -34,10 +34,10 @@ mod source;
 mod upload;
 mod workspace;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use passphrase::Source;
-use plyos_report::{ExitCode, Failure, OrFail, Progress, Verbosity};
+use plyos_report::{ExitCode, Failure, OrFail, Progress, Verbosity, manual};
 use plyos_transfer::block_on;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -69,6 +69,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Logout(args) => login::logout(args, &progress),
         Command::Inspect(args) => block_on(inspect::run(args, &progress)),
         Command::Diff(args) => block_on(diff::run(args, &progress)),
+        Command::Completions { shell } => manual::completions(Cli::command(), *shell),
+        Command::Man { dir } => manual::pages(Cli::command(), dir, &progress),
     }
 }
 

@@ -1,14 +1,15 @@
-//! How the two programs speak: exit codes, one-line failures, sizes, progress.
+//! How the two programs speak: exit codes, one-line failures, sizes, progress, man pages and completions.
 //!
 //! Results go to stdout (as JSON with `--json`), everything about the way there to stderr. Progress is drawn only where
 //! stderr is a terminal; a script sees nothing but results and failures.
 
 mod failure;
+pub mod manual;
 mod progress;
 mod size;
 
 pub use failure::{ExitCode, Failure, OrFail};
-pub use progress::{Progress, Verbosity};
+pub use progress::{Download, LayerBar, Progress, Verbosity};
 pub use size::{human, percent};
 
 /// Prints one JSON document on stdout.

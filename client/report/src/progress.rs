@@ -1,6 +1,6 @@
 //! Progress of long work, on a terminal only.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 
 /// How much a program says beyond its result.
@@ -75,9 +75,106 @@ impl Progress {
         bar
     }
 
+    /// Bars of a download of several layers, `total` bytes together.
+    pub fn download(&self, total: u64) -> Download {
+        let bars = MultiProgress::with_draw_target(self.draw_target());
+        let all = bars.add(ProgressBar::new(total));
+        all.set_style(style(ALL));
+        all.set_message("all");
+        Download { bars, all }
+    }
+
     fn bar(&self, total: u64) -> ProgressBar {
+        ProgressBar::with_draw_target(Some(total), self.draw_target())
+    }
+
+    fn draw_target(&self) -> ProgressDrawTarget {
         let drawn = self.verbosity >= Verbosity::Normal && std::io::stderr().is_terminal();
-        let target = if drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        ProgressBar::with_draw_target(Some(total), target)
+        if drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+    }
+}
+
+/// One layer: what came of how much, how fast. At 80 columns the bar has 17.
+const LAYER: &str = "{msg:24!} {wide_bar} {bytes:>10} / {total_bytes:<10} {bytes_per_sec:>12}";
+/// All of them: the time that is left as well.
+const ALL: &str = "{msg:24!} {wide_bar} {bytes:>10} / {total_bytes:<10} {eta:>7} left";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// A download of several layers: a bar for each that is under way, and below them one for all.
+#[derive(Debug)]
+pub struct Download {
+    bars: MultiProgress,
+    all: ProgressBar,
+}
+
+impl Download {
+    /// The bar of one layer of `total` bytes.
+    pub fn layer(&self, name: &str, total: u64) -> LayerBar {
+        let bar = self.bars.insert_before(&self.all, ProgressBar::new(total));
+        bar.set_style(style(LAYER));
+        bar.set_message(name.to_owned());
+        LayerBar { bar, all: self.all.clone() }
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        self.all.finish_and_clear();
+    }
+}
+
+/// The bar of one layer; it goes when it is dropped.
+#[derive(Debug)]
+pub struct LayerBar {
+    bar: ProgressBar,
+    all: ProgressBar,
+}
+
+impl LayerBar {
+    /// So many bytes more came.
+    pub fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+        self.all.inc(bytes);
+    }
+}
+
+impl Drop for LayerBar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::InMemoryTerm;
+
+    #[test]
+    fn a_layer_and_all_of_them_in_eighty_columns() {
+        let terminal = InMemoryTerm::new(4, 80);
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::term_like(Box::new(terminal.clone())));
+        let all = bars.add(ProgressBar::new(4 << 20));
+        all.set_style(style(ALL));
+        all.set_message("all");
+        let download = Download { bars, all };
+        let layer = download.layer("a-package-with-a-very-long-name 1.0-1", 2 << 20);
+        layer.advance(1 << 20);
+        layer.bar.tick();
+        layer.all.tick();
+        let shown = terminal.contents();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines.len(), 2, "{shown}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{shown}");
+        assert!(
+            lines[0].starts_with("a-package-with-a-very-lo ") && lines[0].contains("1.00 MiB / 2.00 MiB"),
+            "{shown}"
+        );
+        assert!(lines[1].starts_with("all ") && lines[1].ends_with("left"), "{shown}");
+        drop(layer);
+        drop(download);
+        assert_eq!(terminal.contents(), "");
     }
 }

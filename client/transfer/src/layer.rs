@@ -60,6 +60,8 @@ pub enum Source {
     Registry(Registry),
     /// Beside a catalog's static files.
     Catalog(Catalog),
+    /// Nowhere: everything of the layer is here already.
+    Nowhere,
 }
 
 impl Source {
@@ -68,6 +70,9 @@ impl Source {
         match self {
             Self::Registry(registry) => registry.blob_range(blob, offset, length).await,
             Self::Catalog(catalog) => catalog.blob_range(blob, offset, length).await,
+            Self::Nowhere => Err(TransferError::NotFound {
+                what: format!("fetching a range of {blob}, which has no source"),
+            }),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The store: superblock, directory, maps, lists.
 
-use plyos_blockstore::{BadSets, Directory, Floors, History, LayerMap, Superblock};
+use plyos_blockstore::{Audit, BadSets, Directory, Floors, History, LayerMap, Superblock};
 
 /// Length of the store that places are checked against.
 const STORE: u64 = 1 << 30;
@@ -31,10 +31,13 @@ pub fn layer_map(data: &[u8]) {
     }
 }
 
-/// History, bad layer sets and floors have one spelling each.
+/// History, audit, bad layer sets and floors have one spelling each.
 pub fn lists(data: &[u8]) {
     if let Ok(history) = History::parse(data) {
         assert_eq!(history.emit(), data, "emit(parse(x)) must be x");
+    }
+    if let Ok(audit) = Audit::parse(data) {
+        assert_eq!(audit.emit(), data, "emit(parse(x)) must be x");
     }
     if let Ok(bad) = BadSets::parse(data) {
         assert_eq!(bad.emit(), data, "emit(parse(x)) must be x");

@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use plyos_blockstore::{
-    Action, BadEntry, BadSets, Directory, Extent, Floors, History, HistoryEntry, LayerEntry, LayerMap,
-    LayerState, Place, RecordEntry, RecordType, Superblock,
+    Action, Audit, AuditEntry, BadEntry, BadSets, Directory, Extent, Floors, History, HistoryEntry,
+    LayerEntry, LayerMap, LayerState, Place, RecordEntry, RecordType, Superblock,
 };
 use plyos_ids::{Codec, GenerationId, Kind, LayerId, LayerSetId, ManifestDigest, ObjectHash};
 use plyos_layer_format::index::layer_id;
@@ -50,6 +50,13 @@ pub const GOLDEN: &[Golden] = &[
         what: "an entry for each action, one of them without a command",
         make: || Ok(history().emit()),
         again: Again::Emit(|bytes| Ok(History::parse(bytes)?.emit())),
+    },
+    Golden {
+        name: "audit.bin",
+        section: "Records",
+        what: "what was done and what was refused, one entry without a line",
+        make: || Ok(audit().emit()),
+        again: Again::Emit(|bytes| Ok(Audit::parse(bytes)?.emit())),
     },
     Golden {
         name: "bad-layer-sets.bin",
@@ -141,9 +148,11 @@ fn directory() -> Directory {
     }
     for (number, record_type) in (0..).zip(RecordType::ALL) {
         let key = match record_type {
-            RecordType::History | RecordType::BadSets | RecordType::Floors | RecordType::Audit => {
-                RecordType::ONLY
-            }
+            RecordType::History
+            | RecordType::BadSets
+            | RecordType::Floors
+            | RecordType::Audit
+            | RecordType::Settings => RecordType::ONLY,
             _ => hash(record_type.as_str()),
         };
         let entry = RecordEntry {
@@ -203,6 +212,19 @@ fn history() -> History {
         });
     }
     history
+}
+
+fn audit() -> Audit {
+    let mut audit = Audit::default();
+    for (at, code, command, said) in [
+        (1, 0, "pkg hold zsh", ""),
+        (2, 5, "pkg install zsh", "zsh 5.9 is refused: caf\u{e9}"),
+        (3, 0, "pkg repo remove main", "removed"),
+    ] {
+        let (command, said) = (command.into(), said.into());
+        audit.push(AuditEntry { at: NOW + at, generation: at, code, command, said });
+    }
+    audit
 }
 
 fn bad_sets() -> BadSets {

@@ -29,14 +29,15 @@ fn turn_middle(target: &Target, extent: Extent) {
     file.write_all_at(&[byte[0] ^ 0x10], offset).unwrap();
 }
 
-/// They are taken away, and all but the list of bad sets are asked for again: nothing else knows what they held.
+/// They are taken away, and all but the log and the list of bad sets are asked for again: nothing else knows what they held.
 #[test]
 fn records_that_nothing_else_knows() {
     let world = World::new();
     let target = &world.target;
     let state = target.state();
     for (record_type, to_do) in [
-        (RecordType::Audit, true),
+        (RecordType::Audit, false),
+        (RecordType::Settings, true),
         (RecordType::EnrolledKey, true),
         (RecordType::Source, true),
         (RecordType::BadSets, false),

@@ -147,7 +147,7 @@ fn the_main_story() {
     assert_eq!(downloaded, moved(&proxy.take_carried()));
     assert_eq!(target.cat("/www/docs/index.html"), b"<h1>Version 2</h1>\n");
     let text = target.pkg(&["upgrade", "--yes"]).ok().text();
-    assert!(text.contains("~ package/libtool 1.0-1 -> 1.0-2") && text.contains("moved "), "{text}");
+    assert!(text.contains("~ package/libtool  1.0-1 -> 1.0-2  newer") && text.contains("moved "), "{text}");
     assert_eq!(target.installed(), ["docs 2", "libtool 1.0-2", "mini 1", "plain 1", "tool 1.0-1"]);
 
     // Back, and forth again, without the network.

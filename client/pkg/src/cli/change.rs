@@ -19,12 +19,16 @@ Examples:
   pkg install jq
   pkg install -y base/debian model/minilm site/docs
   pkg install jq=1.6-2
-  pkg install 'jq>=1.6'"
+  pkg install 'jq>=1.6'
+  pkg install ./jq.oci.tar --allow-unsigned    # an OCI layout: a tar or a folder"
     )]
     Install {
-        /// Names, KIND/NAME, or NAME=VERSION (also < <= > >= !=)
+        /// Names, KIND/NAME, NAME=VERSION (also < <= > >= !=), or paths of OCI layouts (./x.oci.tar)
         #[arg(required = true)]
         names: Vec<String>,
+        /// Take local layers that are in no catalog, on your own word
+        #[arg(long)]
+        allow_unsigned: bool,
         #[command(flatten)]
         consent: Consent,
     },
@@ -42,6 +46,17 @@ Examples:
         #[command(flatten)]
         consent: Consent,
     },
+    /// Remove what came with others and nothing needs any more
+    #[command(
+        after_help = "What was asked for by name stays, and what is held. `pkg list` says which is which.
+Examples:
+  pkg autoremove --dry-run
+  pkg autoremove -y"
+    )]
+    Autoremove {
+        #[command(flatten)]
+        consent: Consent,
+    },
     /// Bring what is installed to the newest version
     #[command(after_help = "Examples:
   pkg upgrade
@@ -52,13 +67,38 @@ Examples:
         #[command(flatten)]
         consent: Consent,
     },
+    /// Keep layers in the version that they have
+    #[command(
+        after_help = "No plan changes or removes a layer that is held; `pkg upgrade` says what that keeps back.
+Examples:
+  pkg hold jq
+  pkg hold base/debian kernel/plyos"
+    )]
+    Hold {
+        /// Names or KIND/NAME of installed layers
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Let plans change layers again that were held
+    #[command(after_help = "Example:
+  pkg unhold jq && pkg upgrade jq")]
+    Unhold {
+        /// Names or KIND/NAME
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
     /// Make a former generation active again
-    #[command(after_help = "Examples:
+    #[command(after_help = "Everything of it is checked first. Nothing is fetched.
+Examples:
   pkg rollback           # the one before
-  pkg rollback 3         # generation 3")]
+  pkg rollback 3         # generation 3
+  pkg rollback --dry-run # says which it would be; `pkg diff` shows what is different")]
     Rollback {
         /// Number from `pkg history`
         generation: Option<u64>,
+        /// Check it, say which it is, and stop
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

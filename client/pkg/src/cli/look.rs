@@ -63,6 +63,23 @@ Examples:
   pkg history
   pkg --json history")]
     History,
+    /// Show what was done and what was refused, the newest last
+    #[command(
+        after_help = "The history of generations, and with it what changed none: repositories, holds, settings, clean-ups, and what
+was refused for a conflict, a signature or the machine. The same refusal again within ten minutes is not written.
+Examples:
+  pkg log
+  pkg log -n 5
+  pkg --json log --refused | jq -r '.[].said'"
+    )]
+    Log {
+        /// Only the last so many
+        #[arg(short = 'n', long, value_name = "N")]
+        last: Option<usize>,
+        /// Only refusals
+        #[arg(long)]
+        refused: bool,
+    },
     /// Show the store, its slots and repositories
     #[command(after_help = "Examples:
   pkg status

@@ -1,6 +1,15 @@
 //! `pkg repo`: whom this machine trusts.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
+
+/// Whether a repository is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Enabled {
+    /// It is updated, and what it offers is taken.
+    Yes,
+    /// It rests.
+    No,
+}
 
 /// `pkg repo`
 #[derive(Debug, Subcommand)]
@@ -19,9 +28,61 @@ Examples:
         /// What to call it; the last part of the address by default
         #[arg(long)]
         name: Option<String>,
+        /// Line to follow
+        #[arg(long, default_value = "stable")]
+        channel: String,
+        /// Of a name that several repositories offer, only the greatest priority counts
+        #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+        priority: i64,
     },
     /// List the repositories
-    #[command(after_help = "Example:
-  pkg repo list")]
+    #[command(after_help = "Name, state, priority, channel, address.
+Examples:
+  pkg repo list
+  pkg --json repo list | jq -r '.[].url'")]
     List,
+    /// Show a repository: its root, its catalog, what is installed from it
+    #[command(after_help = "Example:
+  pkg repo show main")]
+    Show {
+        /// Name from `pkg repo list`
+        name: String,
+    },
+    /// Change channel, priority, or whether a repository is used
+    #[command(
+        after_help = "A repository that rests (--enabled no) is neither updated nor installed from; what came from it works on.
+Examples:
+  pkg repo set main --priority 10
+  pkg repo set main --enabled no
+  pkg repo set main --channel beta && pkg update"
+    )]
+    Set {
+        /// Name from `pkg repo list`
+        name: String,
+        /// Line to follow
+        #[arg(long)]
+        channel: Option<String>,
+        /// Of a name that several repositories offer, only the greatest priority counts
+        #[arg(long, value_name = "N", allow_negative_numbers = true)]
+        priority: Option<i64>,
+        /// Whether it is used
+        #[arg(long, value_name = "yes|no", hide_possible_values = true)]
+        enabled: Option<Enabled>,
+    },
+    /// Forget a repository and what it offers
+    #[command(
+        alias = "delete",
+        after_help = "What is installed from it stays and works, and gets no new versions. Its root and keyring are kept for as long as
+a generation in the store has a layer from it.
+Examples:
+  pkg repo remove main --dry-run
+  pkg repo remove main"
+    )]
+    Remove {
+        /// Name from `pkg repo list`
+        name: String,
+        /// Say what would happen and stop
+        #[arg(long)]
+        dry_run: bool,
+    },
 }

@@ -116,6 +116,7 @@ async fn again(
         // Only the map, or chunks that another layer has as well: no network is needed.
         return put(target, writer, entry, index, &places);
     }
+    target.need_network(&format!("fetching what is damaged of {what}"))?;
     let (manifest_bytes, source) = origin(writer, entry, damage.listed.as_ref(), http, &what).await?;
     let manifest = LayerManifest::parse(&manifest_bytes, &what)?;
     if manifest.layer != entry.id {

@@ -12,7 +12,6 @@ use plyos_namespace::generation::GenerationLayer;
 use plyos_report::{ExitCode, Failure};
 use plyos_slots::SlotState;
 use plyos_storefile::{Action, Floors, History, HistoryEntry, RecordEntry, RecordType, Store, Writer};
-use plyos_transfer::Http;
 use plyos_trust::tuf;
 
 /// Whether `pkg update` would fetch what is damaged. Without a repository's address or its root it cannot.
@@ -45,7 +44,16 @@ pub async fn repair(
                 outcome.repaired.push("the list of bad layer sets: it is lost and begins anew".to_owned());
             }
             RecordType::Pin => pin(target, writer, entry, outcome)?,
-            RecordType::Audit | RecordType::EnrolledKey | RecordType::Source => {
+            RecordType::Audit => {
+                drop_it(writer, entry);
+                outcome.repaired.push("the log of what was refused: it is lost and begins anew".to_owned());
+            }
+            RecordType::Settings => {
+                drop_it(writer, entry);
+                let lost = "a record (settings) is lost, and the holds with it: enter it again (`pkg config`, `pkg hold`)";
+                outcome.to_do.push(lost.to_owned());
+            }
+            RecordType::EnrolledKey | RecordType::Source => {
                 drop_it(writer, entry);
                 let what = entry.record_type;
                 outcome.to_do.push(format!("a record ({what}) is lost, enter it again if it is needed"));
@@ -147,7 +155,8 @@ async fn manifest(
             .push(format!("{what} is lost and its repository is not known: add it, then `pkg repair`"));
         return Ok(());
     };
-    match layers::fetch_manifest(&Http::new()?, repository, layer, &digest).await {
+    match layers::fetch_manifest(&target.http(&format!("fetching {what}"))?, repository, layer, &digest).await
+    {
         Ok(bytes) => {
             let put = writer.put_record(RecordType::Manifest, &entry.key, &bytes);
             put.map_err(|error| target.fail(&error))?;

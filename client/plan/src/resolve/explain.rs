@@ -169,7 +169,7 @@ impl<'u, 'a> Teller<'u, 'a> {
         let name = if kind == Kind::Package { name.to_string() } else { alloc::format!("{kind}/{name}") };
         Some(match role {
             Role::Asked => alloc::format!("`pkg remove {name}` would make room"),
-            Role::Held => alloc::format!("{name} would have to be released"),
+            Role::Held => alloc::format!("`pkg unhold {name}` would release it"),
         })
     }
 }

@@ -16,7 +16,7 @@
 //! set, [`NoPlan::Impossible`] says why in sentences of which each is needed.
 //!
 //! [`facts`] is what is known of layers, [`names`] what answers to a name, [`request`] what people write, [`universe`] the catalog as a problem of
-//! [`crate::solve`], [`plan`] the wishes and the outcome, [`explain`] the sentences, [`removal`] the simple case.
+//! [`crate::solve`], [`plan`] the wishes and the outcome, [`explain`] the sentences, [`removal`] the simple case, [`mod@why`] the reason of each change.
 
 mod explain;
 mod facts;
@@ -27,11 +27,13 @@ mod removal;
 mod request;
 mod sentence;
 mod universe;
+mod why;
 
 pub use facts::{Facts, Installed, Machine};
 pub use refusal::NoPlan;
-pub use removal::remove;
-pub use request::{choose, split_name};
+pub use removal::{installed_layer, remove, superfluous};
+pub use request::{choose, similar, split_name};
+pub use why::{Why, why};
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -67,8 +67,15 @@ pub(super) fn find(names: &Names<'_>, machine: Machine<'_>, text: &str) -> Resul
         names.of(&which.name).map(|(_, facts)| facts).filter(|facts| is_kind(facts)).collect();
     let named: Vec<&Facts> = answering.iter().copied().filter(|facts| facts.name == which.name).collect();
     if answering.is_empty() {
-        let all = names.all().filter(|(_, facts)| is_kind(facts)).map(|(name, _)| name);
-        return Err(NoPlan::NotFound { name: text.to_owned(), similar: similar(all, &which.name) });
+        // The right name under the wrong kind is nearest of all.
+        let elsewhere: BTreeSet<Key<'_>> = names.of(&which.name).map(|(_, facts)| facts.key()).collect();
+        let mut near: Vec<String> =
+            elsewhere.into_iter().map(|(kind, name)| alloc::format!("{kind}/{name}")).collect();
+        if near.is_empty() {
+            let all = names.all().filter(|(_, facts)| is_kind(facts)).map(|(name, _)| name);
+            near = similar(all, &which.name);
+        }
+        return Err(NoPlan::NotFound { name: text.to_owned(), similar: near });
     }
     if named.is_empty() {
         return provided(&answering, machine, which, text);
@@ -148,30 +155,46 @@ pub(super) fn find_installed(installed: &[Installed], text: &str) -> Result<Vec<
     Ok(found)
 }
 
-/// Names within two edits, best first, at most three.
-fn similar<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Vec<String> {
+/// Names that look like `name`, the best first, at most three: one edit away (two when it is long enough for that to mean
+/// something), or beginning with it.
+pub fn similar<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Vec<String> {
     let names: BTreeSet<&str> = names.collect();
+    let most = if name.len() > 4 { 2 } else { 1 };
+    let begins = |other: &str| name.len() > 2 && other.starts_with(name);
+    let rank = |other: &str| match distance(name, other) {
+        near if near <= most => Some(near),
+        _ => begins(other).then_some(most + 1),
+    };
     let mut near: Vec<(usize, &str)> =
-        names.into_iter().map(|other| (distance(name, other), other)).filter(|(d, _)| *d <= 2).collect();
+        names.into_iter().filter_map(|other| Some((rank(other)?, other))).collect();
     near.sort_unstable();
     near.into_iter().take(3).map(|(_, other)| other.to_string()).collect()
 }
 
-/// Levenshtein distance over bytes.
+/// Edits between two names, over bytes: one written, left out, put in, or exchanged with its neighbour.
 fn distance(left: &str, right: &str) -> usize {
+    let mut before: Option<(u8, Vec<usize>)> = None;
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (i, l) in left.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut last = i + 1;
         let mut next = Vec::with_capacity(row.len());
+        let mut last = i + 1;
         next.push(last);
-        for (above, r) in row.iter().skip(1).zip(right.bytes()) {
-            let cost = diagonal + usize::from(l != r);
-            last = cost.min(above + 1).min(last + 1);
-            diagonal = *above;
+        let mut previous: Option<u8> = None;
+        for (j, r) in right.bytes().enumerate() {
+            let at = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX - 1);
+            let mut cost = at(&row, j) + usize::from(l != r);
+            cost = cost.min(at(&row, j + 1) + 1).min(last + 1);
+            if let (Some((above, two_up)), Some(left_of)) = (&before, previous)
+                && *above == r
+                && left_of == l
+            {
+                cost = cost.min(at(two_up, j - 1) + 1);
+            }
+            last = cost;
             next.push(last);
+            previous = Some(r);
         }
-        row = next;
+        before = Some((l, core::mem::replace(&mut row, next)));
     }
     row.last().copied().unwrap_or(0)
 }
@@ -198,8 +221,16 @@ mod tests {
 
     #[test]
     fn edits_are_counted() {
-        assert_eq!(distance("curl", "crul"), 2);
+        assert_eq!(distance("curl", "crul"), 1);
+        assert_eq!(distance("ab", "cd"), 2);
+        assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
-        assert_eq!(similar(["aaa", "aab", "zzz"].into_iter(), "aaa"), ["aaa", "aab"]);
+        let names = ["jq", "jo", "postgres", "postfix", "curl", "python"];
+        let near = |name: &str| similar(names.into_iter(), name);
+        assert_eq!(near("jqq"), ["jq"]);
+        assert_eq!(near("crul"), ["curl"]);
+        assert_eq!(near("post"), ["postfix", "postgres"]);
+        assert_eq!(near("pyhton3"), ["python"]);
+        assert_eq!(near("xy"), [""; 0]);
     }
 }

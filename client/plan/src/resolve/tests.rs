@@ -6,9 +6,10 @@ use alloc::string::ToString;
 use alloc::vec;
 use plyos_ids::LayerId;
 
-const MACHINE: Machine<'_> = Machine { arch: "amd64", abis: &["linux", "plyos-0"], compatible: &[] };
+pub(super) const MACHINE: Machine<'_> =
+    Machine { arch: "amd64", abis: &["linux", "plyos-0"], compatible: &[] };
 
-fn facts(name: &str, version: &str, depends: &[&str]) -> Facts {
+pub(super) fn facts(name: &str, version: &str, depends: &[&str]) -> Facts {
     let mut id = [0u8; 32];
     id[0] = name.len() as u8;
     for (at, byte) in name.bytes().chain(version.bytes()).enumerate() {
@@ -30,7 +31,7 @@ fn facts(name: &str, version: &str, depends: &[&str]) -> Facts {
     }
 }
 
-fn relations(texts: &[&str]) -> Vec<Dependency> {
+pub(super) fn relations(texts: &[&str]) -> Vec<Dependency> {
     texts.iter().map(|text| Dependency::parse(text).unwrap()).collect()
 }
 
@@ -38,11 +39,11 @@ fn providing(facts: Facts, provides: &[&str]) -> Facts {
     Facts { provides: relations(provides), ..facts }
 }
 
-fn against(facts: Facts, conflicts: &[&str]) -> Facts {
+pub(super) fn against(facts: Facts, conflicts: &[&str]) -> Facts {
     Facts { conflicts: relations(conflicts), ..facts }
 }
 
-fn installed(facts: Facts, asked: bool) -> Installed {
+pub(super) fn installed(facts: Facts, asked: bool) -> Installed {
     Installed { facts, asked, held: false }
 }
 
@@ -159,6 +160,7 @@ fn each_reason_is_named() {
     assert!(matches!(plan("curl=7"), NoPlan::NoVersion { offered, .. } if offered == ["8"]));
     assert!(matches!(plan("crul"), NoPlan::NotFound { similar, .. } if similar == ["curl"]));
     assert!(matches!(plan("zzzzzz"), NoPlan::NotFound { similar, .. } if similar.is_empty()));
+    assert!(matches!(plan("site/curl"), NoPlan::NotFound { similar, .. } if similar == ["package/curl"]));
     let both = install(&offers, &[], MACHINE, &["site/docs".into(), "enemy".into()]);
     assert_eq!(why(both), "docs with enemy cannot be installed: enemy 1 conflicts with docs 1");
 }
@@ -328,7 +330,7 @@ fn what_is_held_stays() {
     assert_eq!(
         why(install(&offers, &present, MACHINE, &["app".into()])),
         "app cannot be installed: app 1 needs lib >= 2; lib 1 is held; only one version of lib can be there; \
-         lib would have to be released"
+         `pkg unhold lib` would release it"
     );
 }
 

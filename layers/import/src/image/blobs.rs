@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
@@ -92,6 +92,25 @@ impl Blobs {
         }
     }
 
+    /// A file of the layout to be read at any place.
+    pub(super) fn window(&self, name: &str) -> Result<Window, ImportError> {
+        let what = format!("{name} of {}", self.what);
+        let failed = |source| ImportError::read(&what, source);
+        let (file, start, len) = match &self.place {
+            Place::Folder(folder) => {
+                let file = File::open(folder.join(name)).map_err(failed)?;
+                let len = file.metadata().map_err(failed)?.len();
+                (file, 0, len)
+            }
+            Place::Archive { file, files } => {
+                let place = files.get(name.as_bytes()).copied();
+                let (start, len) = place.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+                (file.try_clone().map_err(failed)?, start, len)
+            }
+        };
+        Ok(Window { file, start, len, at: 0 })
+    }
+
     /// A small file, whole.
     pub(super) fn small(&self, name: &str) -> Result<Vec<u8>, ImportError> {
         let what = format!("{name} of {}", self.what);
@@ -146,5 +165,36 @@ impl Read for Part<'_> {
         self.offset += count as u64;
         self.left -= count as u64;
         Ok(count)
+    }
+}
+
+/// A run of bytes of a file that is read as a file of its own.
+#[derive(Debug)]
+pub struct Window {
+    file: File,
+    start: u64,
+    len: u64,
+    at: u64,
+}
+
+impl Read for Window {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.len.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let room = left.min(out.len());
+        let count = self.file.read_at(out.get_mut(..room).unwrap_or_default(), self.start + self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Window {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.len.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
     }
 }

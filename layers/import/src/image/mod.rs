@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use oci_spec::image::ImageManifest;
 use serde_json::Value;
 
+pub use self::blobs::Window;
+
 use self::blobs::Blobs;
 use crate::bounds::Meter;
 use crate::error::{ImportError, Refusal};
@@ -38,6 +40,26 @@ impl Image {
     /// A tar of such a folder, not compressed. `what` is how errors name it.
     pub fn in_archive(file: File, what: &str) -> Result<Self, ImportError> {
         Ok(Self { blobs: Blobs::in_archive(file, what)? })
+    }
+
+    /// The manifest of an image, checked, and its layer as it is stored, which is not: nothing is unpacked. `None` when it has
+    /// several layers.
+    ///
+    /// # Errors
+    /// When the layout cannot be read, or which image is meant cannot be told.
+    pub fn single_layer(
+        &self,
+        tag: Option<&str>,
+        arch: &str,
+    ) -> Result<Option<(Vec<u8>, Window)>, ImportError> {
+        let bytes = choose::manifest(&self.blobs, tag, arch)?;
+        let manifest = ImageManifest::from_reader(&bytes[..]).map_err(|error| {
+            let text = format!("its manifest cannot be read ({error})");
+            ImportError::archive(self.blobs.what(), Refusal::Content(text))
+        })?;
+        let [layer] = manifest.layers().as_slice() else { return Ok(None) };
+        let (_, name) = self.blobs.name(layer)?;
+        Ok(Some((bytes, self.blobs.window(&name)?)))
     }
 
     /// Squashes the layers of one image. `tag` may be left out where there is one image only.
