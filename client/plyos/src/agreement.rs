@@ -9,7 +9,7 @@ use plyos_layer_format::agreement::{Expected, expectations};
 use plyos_layer_format::frames::FrameTable;
 use plyos_layer_format::index::Index;
 use plyos_layer_format::pages::SlicePages;
-use plyos_plan::ranges::{GAP, REQUEST};
+use plyos_plan::fetch::policy::{GAP, REQUEST};
 use plyos_report::{ExitCode, Failure, OrFail, Progress};
 
 /// Bytes of expected headers after which a range ends: a layer of empty files is nothing else.

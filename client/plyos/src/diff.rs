@@ -10,7 +10,7 @@ use plyos_layer_format::pages::SlicePages;
 use plyos_namespace::diff::sides::{LayerEntry, LayerTree, Layers};
 use plyos_namespace::diff::{Change, Count, Diff, Summary};
 use plyos_namespace::namespace::NamespaceLayer;
-use plyos_plan::ranges::{self, Piece};
+use plyos_plan::fetch::{Piece, Policy, spans};
 use plyos_report::{ExitCode, Failure, OrFail, Progress, human, percent, print_json};
 use plyos_transfer::{Http, Reference};
 use serde_json::{Value, json};
@@ -102,7 +102,7 @@ impl Upgrade {
             .filter(|(at, _)| wanted.next_if_eq(at).is_some())
             .map(|(ordinal, (offset, length))| Piece { offset, length, ordinal })
             .collect();
-        let requests = ranges::merge(&pieces);
+        let requests = spans::spans(&pieces, &Policy::default());
         plan.requests = requests.len();
         plan.range_bytes = requests.iter().map(|request| request.length).sum();
         Ok(plan)
