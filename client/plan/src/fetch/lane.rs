@@ -1,8 +1,9 @@
 //! One request: which pieces are still to come by it, where its body stands, and the frame that is half there.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use super::spans::Piece;
+use super::spans::{Piece, Span};
 
 /// What has become of a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,5 +52,32 @@ impl Lane {
     /// Bytes that are there of the current piece.
     pub fn have(&self) -> u64 {
         self.partial.as_ref().map_or(0, |partial| partial.len() as u64)
+    }
+}
+
+/// The runs of neighbouring pieces in a span over `missing`: between two runs lies a piece that is there already, whose bytes
+/// are not asked for again.
+pub(super) fn runs(span: &Span, missing: &[(usize, Piece)]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (at, _) in missing.get(span.pieces.clone()).unwrap_or_default() {
+        match runs.last_mut() {
+            Some(last) if last.end == *at => last.end += 1,
+            _ => runs.push(*at..*at + 1),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_leave_out_what_is_there() {
+        let missing: Vec<(usize, Piece)> =
+            [3, 4, 6, 7].map(|at| (at, Piece { offset: at as u64 * 10, length: 10, ordinal: 0 })).to_vec();
+        let span = |pieces| Span { offset: 0, length: 0, pieces };
+        assert_eq!(runs(&span(0..4), &missing), [3..5, 6..8]);
+        assert_eq!(runs(&span(1..2), &missing), [4..5]);
     }
 }

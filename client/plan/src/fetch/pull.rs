@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::head::{Body, Head};
-use super::lane::{Lane, State};
+use super::lane::{Lane, State, runs};
 use super::policy::Policy;
 use super::reason::{Fault, Reason};
-use super::spans::{self, Piece, PieceError, Span};
+use super::spans::{self, Piece, PieceError};
 
 /// Names a request under way. No number is given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -379,19 +379,6 @@ impl Pull {
             self.held = self.held.saturating_sub(piece.map_or(0, charge));
         }
     }
-}
-
-/// The runs of neighbouring pieces in a span over `missing`: between two runs lies a piece that is there already, whose bytes
-/// are not asked for again.
-fn runs(span: &Span, missing: &[(usize, Piece)]) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    for (at, _) in missing.get(span.pieces.clone()).unwrap_or_default() {
-        match runs.last_mut() {
-            Some(last) if last.end == *at => last.end += 1,
-            _ => runs.push(*at..*at + 1),
-        }
-    }
-    runs
 }
 
 /// What a frame takes of the budget.

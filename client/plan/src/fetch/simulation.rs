@@ -272,7 +272,39 @@ fn a_broken_connection_goes_on_at_the_next_byte() {
 }
 
 #[test]
-fn frames_reset_the_count_of_faults_and_their_absence_ends_it() {
+fn a_server_that_breaks_after_each_frame_is_asked_on() {
+    let pieces = (0..20).map(|at| Piece { offset: at * 128, length: 128, ordinal: at }).collect();
+    let mut world = World::new(policy(), vec![(20 * 128, pieces)]);
+    for frame in 1..20 {
+        world.launch();
+        world.answer(0, 0);
+        world.read(0, 16);
+        assert_eq!(world.given.len(), frame);
+        world.read(0, 1);
+    }
+    world.run(&[]);
+    assert!(world.pull.is_complete());
+}
+
+#[test]
+fn a_server_that_breaks_every_stream_is_given_up() {
+    let mut world = World::new(policy(), large());
+    for round in 0.. {
+        assert!(round < 20, "it is asked for ever");
+        world.launch();
+        if world.pull.reason().is_some() {
+            break;
+        }
+        // The newest request is the one that becomes the stream.
+        let newest = world.flying.len() - 1;
+        world.answer(newest, 1);
+        world.read(newest, 1);
+    }
+    assert_eq!(world.pull.reason(), Some(Reason::Lost { blob: 0, fault: Fault::Broken }));
+}
+
+#[test]
+fn the_absence_of_frames_ends_it() {
     let mut world = World::new(policy(), large());
     world.launch();
     for _ in 0..3 {
