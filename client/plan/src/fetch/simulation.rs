@@ -280,6 +280,7 @@ fn a_server_that_breaks_after_each_frame_is_asked_on() {
         world.answer(0, 0);
         world.read(0, 16);
         assert_eq!(world.given.len(), frame);
+        world.store();
         world.read(0, 1);
     }
     world.run(&[]);
