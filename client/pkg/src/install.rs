@@ -177,16 +177,9 @@ async fn carry_out(
     };
     let to_fetch: u64 = jobs.iter().map(Job::to_fetch).sum();
     let bar = target.progress.bytes("downloading", to_fetch);
-    for (number, job) in jobs.iter_mut().enumerate() {
-        bar.set_message(job.candidate.what.clone());
-        let done = job.run(target, writer, &mut known, &|bytes| bar.inc(bytes)).await;
-        if done.is_err() && number > 0 {
-            // The layers before it are whole: a retry finds them.
-            writer.commit(None).map_err(|error| target.fail(&error))?;
-        }
-        done?;
-    }
+    let done = pull::run(&mut jobs, target, writer, &mut known, &|_, bytes| bar.inc(bytes)).await;
     bar.finish_and_clear();
+    done?;
     for (job, offer) in jobs.iter().filter_map(|job| Some((job, offers.all.get(job.candidate.offer)?))) {
         let certificate = offer.custom.certificate.emit();
         writer

@@ -72,7 +72,7 @@ impl Remote {
         table: &FrameTable,
         batch: &Batch,
     ) -> Result<(), Failure> {
-        let bytes = self.source.range(&self.manifest.blob, batch.offset, batch.end - batch.offset).await?;
+        let bytes = self.manifest.range(&self.source, batch.offset, batch.end - batch.offset).await?;
         for (expected, offset, stored) in &batch.frames {
             let start = usize::try_from(offset - batch.offset).unwrap_or(usize::MAX);
             let frame = bytes.get(start..start.saturating_add(*stored as usize)).ok_or_else(|| {

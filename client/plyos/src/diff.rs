@@ -10,6 +10,7 @@ use plyos_layer_format::pages::SlicePages;
 use plyos_namespace::diff::sides::{LayerEntry, LayerTree, Layers};
 use plyos_namespace::diff::{Change, Count, Diff, Summary};
 use plyos_namespace::namespace::NamespaceLayer;
+use plyos_plan::fetch::policy::SMALL_BLOB;
 use plyos_plan::fetch::{Piece, Policy, spans};
 use plyos_report::{ExitCode, Failure, OrFail, Progress, human, percent, print_json};
 use plyos_transfer::{Http, Reference};
@@ -89,6 +90,12 @@ impl Upgrade {
                 plan.missing_bytes += u64::from(chunk.length);
                 missing.push(ordinal);
             }
+        }
+        if manifest.blob_len <= SMALL_BLOB {
+            // It is fetched whole, before its index is known.
+            plan.table_bytes = remote.manifest_bytes.len() as u64;
+            (plan.requests, plan.range_bytes) = (1, manifest.blob_len);
+            return Ok(plan);
         }
         plan.table_bytes = remote.manifest_bytes.len() as u64 + manifest.index.stored;
         if missing.is_empty() {
