@@ -140,11 +140,12 @@ impl Candidate {
             let line = format!("{doing}: its manifest names another layer than the catalog");
             return Err(Failure::new(ExitCode::Signature, line));
         }
-        let source = Source::Catalog(remote);
+        let source = manifest.hold_if_small(Source::Catalog(remote)).await?;
         let stored = manifest.stored_index(&source).await?;
         let index = reader::decode_index(&manifest.index, &stored, &manifest.layer)
             .or_fail(ExitCode::Signature, format_args!("{doing}: reading its index"))?;
-        let moved = manifest_bytes.len() as u64 + manifest.index.stored;
+        let fetched = if source.is_held() { manifest.blob_len } else { manifest.index.stored };
+        let moved = manifest_bytes.len() as u64 + fetched;
         let candidate = Self {
             offer: number,
             what,
@@ -184,11 +185,18 @@ impl Candidate {
             .or_fail(ExitCode::Signature, format_args!("{} is refused", self.what))
     }
 
+    /// Counts bytes that came, unless they were counted when the whole blob came.
+    pub const fn count(&mut self, bytes: u64) {
+        if !self.source.is_held() {
+            self.moved += bytes;
+        }
+    }
+
     /// Fetches the frame table, checked.
     pub async fn fetch_table(&mut self) -> Result<FrameTable, Failure> {
         let chunks = self.open()?.header().chunk_count;
         let stored = self.manifest.stored_table(&self.source).await?;
-        self.moved += self.manifest.table.stored;
+        self.count(self.manifest.table.stored);
         reader::decode_table(&self.manifest.table, &stored, &self.manifest.layer, chunks)
             .or_fail(ExitCode::Signature, format_args!("{} is refused: reading its frame table", self.what))
     }

@@ -18,11 +18,12 @@ use crate::target::Target;
 use plyos_ids::Kind;
 use plyos_namespace::generation::{Generation, GenerationLayer};
 use plyos_plan::resolve::{Change, KeptBack, Plan, Why};
-use plyos_report::{ExitCode, Failure, human, percent, print_json};
+use plyos_report::{ExitCode, Failure, LayerBar, human, percent, print_json};
 use plyos_storefile::{Floors, RecordType, Store, Writer};
 use plyos_transfer::Http;
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
 
 /// What is to be done.
 pub struct Work {
@@ -276,7 +277,7 @@ fn apply(changes: &[Change], kept: &mut Vec<GenerationLayer>) {
     }
 }
 
-/// Fetches what is missing, one layer after the other.
+/// Fetches what is missing, of all layers side by side.
 async fn fetch(
     target: &Target,
     writer: &mut Writer,
@@ -288,16 +289,20 @@ async fn fetch(
         target.need_network("fetching what the store lacks")?;
     }
     let download = target.progress.download(missing);
-    for (number, job) in jobs.iter_mut().enumerate() {
-        let bar = download.layer(&job.candidate.what, job.to_fetch());
-        let done = job.run(target, writer, known, &|bytes| bar.advance(bytes)).await;
-        if done.is_err() && number > 0 {
-            // The layers before it are whole: a retry finds them.
-            writer.commit(None).map_err(|error| target.fail(&error))?;
+    // A bar for each layer that is just coming, not for all that wait or have come.
+    let coming: Vec<_> = jobs.iter().map(|job| (job.candidate.what.clone(), job.to_fetch())).collect();
+    let bars: RefCell<BTreeMap<usize, (u64, LayerBar)>> = RefCell::default();
+    let watch = |number: usize, bytes: u64| {
+        let Some((what, total)) = coming.get(number) else { return };
+        let mut bars = bars.borrow_mut();
+        let (came, bar) = bars.entry(number).or_insert_with(|| (0, download.layer(what, *total)));
+        bar.advance(bytes);
+        *came += bytes;
+        if *came >= *total {
+            bars.remove(&number);
         }
-        done?;
-    }
-    Ok(())
+    };
+    pull::run(jobs, target, writer, known, &watch).await
 }
 
 fn say_kept_back(target: &Target, kept_back: &[KeptBack]) {

@@ -1,32 +1,23 @@
-//! Fetching what is missing: chunks that the store has, in whichever layer, are never fetched again.
+//! What has to be fetched: chunks that the store has, in whichever layer, are never fetched again.
 //!
-//! Ranges are fetched a few at a time and verified on other threads; each chunk is appended as its stored frame. What
-//! was fetched is committed now and then as a partial layer, so that a broken download goes on where it stopped.
+//! A [`Job`] compares a layer's chunks with what is [`known`] to be in the store; [`store::run`] pulls what is missing for all jobs of a
+//! command at once.
+
+mod store;
+
+pub use store::run;
 
 use crate::candidate::Candidate;
 use crate::target::Target;
-use bytes::Bytes;
-use futures_util::StreamExt;
 use plyos_blockstore::LayerMap;
-use plyos_ids::{ChunkId, Codec};
-use plyos_layer_build::reader::{self, Kept};
+use plyos_ids::ChunkId;
 use plyos_layer_format::frames::Form;
 use plyos_layer_format::index::{Chunk, Index};
-use plyos_layer_format::pages::PageHashes;
-use plyos_plan::ranges::{self, Piece, Request};
+use plyos_plan::fetch::{Piece, Policy, spans};
 use plyos_report::{ExitCode, Failure, OrFail};
-use plyos_storefile::{INDEX_PAGE, Place, RecordType};
-use plyos_storefile::{LayerUpdate, Store, Writer};
-use std::cell::Cell;
+use plyos_storefile::{INDEX_PAGE, Place, Store};
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant};
-
-/// Requests under way at a time.
-const PARALLEL: usize = 4;
-/// Bytes fetched after which a partial layer is committed.
-const COMMIT_EVERY: u64 = 64 << 20;
-/// Time after which it is committed all the same, so that a slow download that is killed loses little.
-const COMMIT_AFTER: Duration = Duration::from_secs(2);
+use std::sync::Arc;
 
 /// Where each chunk lies that the store has.
 pub type Known = HashMap<ChunkId, Place>;
@@ -56,14 +47,15 @@ pub fn known(target: &Target, store: &Store) -> Result<Known, Failure> {
 pub struct Job {
     /// The layer.
     pub candidate: Candidate,
-    chunks: Vec<Chunk>,
+    chunks: Arc<Vec<Chunk>>,
     places: Vec<Option<Place>>,
     pieces: Vec<Piece>,
-    requests: Vec<Request>,
+    to_fetch: u64,
     /// Places in the store that damaged chunks keep until they are fetched again; none but in a repair.
     damaged: Vec<Option<Place>>,
-    /// Chunks that were fetched and appended.
+    /// Chunks that were fetched and appended, and how many of them are committed.
     appended: u64,
+    committed: u64,
 }
 
 impl Job {
@@ -94,9 +86,9 @@ impl Job {
                 }
             }
         }
-        let requests = ranges::merge(&pieces);
-        let damaged = Vec::new();
-        Ok(Self { candidate, chunks, places, pieces, requests, damaged, appended: 0 })
+        let to_fetch = spans::bytes(&spans::spans(&pieces, &Policy::default()));
+        let (chunks, damaged) = (Arc::new(chunks), Vec::new());
+        Ok(Self { candidate, chunks, places, pieces, to_fetch, damaged, appended: 0, committed: 0 })
     }
 
     /// The same as a repair of a layer whose chunks lie at `held`: a chunk that is not fetched yet stays where it is, so
@@ -107,8 +99,8 @@ impl Job {
     }
 
     /// Bytes that the ranges will bring.
-    pub fn to_fetch(&self) -> u64 {
-        self.requests.iter().map(|request| request.length).sum()
+    pub const fn to_fetch(&self) -> u64 {
+        self.to_fetch
     }
 
     /// Most bytes in the store of each chunk to be fetched, in the order in which they will be appended.
@@ -145,178 +137,4 @@ impl Job {
         let [manifest, _, _, rest @ ..] = others.as_slice() else { return 0 };
         self.chunk_lens().sum::<u64>() + manifest + rest.iter().sum::<u64>()
     }
-
-    /// Fetches, verifies and appends what is missing.
-    pub async fn run(
-        &mut self,
-        target: &Target,
-        writer: &mut Writer,
-        known: &mut Known,
-        advance: &dyn Fn(u64),
-    ) -> Result<(), Failure> {
-        let fetched = self.fetch(target, writer, known, advance).await;
-        // Also after a failure: what came is kept for the next try.
-        self.fill(known);
-        let complete = self.places.iter().all(Option::is_some);
-        let worth = self.appended > 0 || self.damaged.is_empty();
-        if !complete && worth && self.places.iter().any(Option::is_some) {
-            self.write(target, writer)?;
-            writer.commit(None).map_err(|error| target.fail(&error))?;
-        }
-        fetched?;
-        if !complete {
-            let line = format!(
-                "chunks of {} are missing after the download; this is a defect of pkg",
-                self.candidate.what
-            );
-            return Err(Failure::new(ExitCode::Failure, line));
-        }
-        self.write(target, writer)
-    }
-
-    async fn fetch(
-        &mut self,
-        target: &Target,
-        writer: &mut Writer,
-        known: &mut Known,
-        advance: &dyn Fn(u64),
-    ) -> Result<(), Failure> {
-        let (blob, form) = (self.candidate.manifest.blob, self.candidate.manifest.form);
-        let source = self.candidate.source.clone();
-        let failed = Cell::new(false);
-        let failed = &failed;
-        let work = std::mem::take(&mut self.requests).into_iter().map(|request| {
-            let frames: Vec<(u64, u32, Chunk)> = self
-                .pieces
-                .get(request.pieces.clone())
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|piece| {
-                    let chunk = self.chunks.get(usize::try_from(piece.ordinal).ok()?)?;
-                    Some((piece.offset - request.offset, piece.length, *chunk))
-                })
-                .collect();
-            let (source, what) = (source.clone(), self.candidate.what.clone());
-            async move {
-                if failed.get() {
-                    return Ok(None);
-                }
-                let bytes = source.range(&blob, request.offset, request.length).await?;
-                tokio::task::spawn_blocking(move || verify(&bytes, form, frames, &what))
-                    .await
-                    .or_fail(ExitCode::Failure, "verifying chunks")?
-                    .map(|frames| Some((request.length, frames)))
-            }
-        });
-        let mut arriving = futures_util::stream::iter(work).buffered(PARALLEL);
-        let mut since_commit = 0;
-        let mut committed = Instant::now();
-        let mut partial = Vec::new();
-        let mut first_failure = None;
-        while let Some(arrived) = arriving.next().await {
-            let (length, frames) = match arrived {
-                Ok(Some(arrived)) => arrived,
-                Ok(None) => continue,
-                // Nothing more is asked for, but what is under way is awaited and kept.
-                Err(failure) => {
-                    failed.set(true);
-                    first_failure.get_or_insert(failure);
-                    continue;
-                }
-            };
-            for (chunk, codec, frame) in frames {
-                let place = writer.append_chunk(codec, &frame).map_err(|error| target.fail(&error))?;
-                known.insert(chunk.id, place);
-                self.appended += 1;
-            }
-            self.candidate.moved += length;
-            since_commit += length;
-            advance(length);
-            if since_commit >= COMMIT_EVERY || committed.elapsed() >= COMMIT_AFTER {
-                since_commit = 0;
-                partial.clear();
-                partial.extend(self.chunks.iter().map(|chunk| known.get(&chunk.id).copied()));
-                keep_damaged(&mut partial, &self.damaged);
-                put(target, writer, &self.candidate, &partial)?;
-                writer.commit(None).map_err(|error| target.fail(&error))?;
-                committed = Instant::now();
-            }
-        }
-        first_failure.map_or(Ok(()), Err)
-    }
-
-    fn fill(&mut self, known: &Known) {
-        for (place, chunk) in self.places.iter_mut().zip(&self.chunks) {
-            if place.is_none() {
-                *place = known.get(&chunk.id).copied();
-            }
-        }
-    }
-
-    /// Hands index, map and manifest to the writer; complete when every place is known.
-    fn write(&self, target: &Target, writer: &mut Writer) -> Result<(), Failure> {
-        let mut places = self.places.clone();
-        keep_damaged(&mut places, &self.damaged);
-        put(target, writer, &self.candidate, &places)?;
-        writer
-            .put_record(
-                RecordType::Manifest,
-                self.candidate.manifest.digest.as_bytes(),
-                &self.candidate.manifest_bytes,
-            )
-            .map_err(|error| target.fail(&error))
-    }
-}
-
-fn keep_damaged(places: &mut [Option<Place>], damaged: &[Option<Place>]) {
-    for (place, damaged) in places.iter_mut().zip(damaged) {
-        *place = place.or(*damaged);
-    }
-}
-
-fn put(
-    target: &Target,
-    writer: &mut Writer,
-    candidate: &Candidate,
-    places: &[Option<Place>],
-) -> Result<(), Failure> {
-    let hashes = PageHashes::compute(&candidate.index);
-    let update = LayerUpdate {
-        id: candidate.manifest.layer,
-        index: &candidate.index,
-        page_hashes: hashes.as_list(),
-        places,
-        manifest: Some(candidate.manifest.digest),
-    };
-    writer.put_layer(update).map_err(|error| target.fail(&error))
-}
-
-/// A chunk with what the store keeps of it.
-type Verified = (Chunk, Codec, Bytes);
-
-/// Checks each frame of a range against its chunk's identity; gives them back as they are to be stored.
-fn verify(
-    bytes: &Bytes,
-    form: Form,
-    frames: Vec<(u64, u32, Chunk)>,
-    what: &str,
-) -> Result<Vec<Verified>, Failure> {
-    let mut verified = Vec::with_capacity(frames.len());
-    for (offset, length, chunk) in frames {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let end = start.saturating_add(length as usize);
-        if end > bytes.len() {
-            return Err(Failure::new(ExitCode::Network, format!("fetching {what}: a range came short")));
-        }
-        let frame = bytes.slice(start..end);
-        let kept = reader::kept(form, &frame, &chunk).or_fail(
-            ExitCode::Signature,
-            format_args!("a chunk of {what} is refused, nothing was changed"),
-        )?;
-        verified.push(match kept {
-            Kept::AsItCame => (chunk, Codec::Zstd, frame),
-            Kept::Instead(codec, bytes) => (chunk, codec, bytes.into()),
-        });
-    }
-    Ok(verified)
 }

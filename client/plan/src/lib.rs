@@ -1,8 +1,8 @@
 //! What to change and what to fetch, decided without I/O.
 //!
 //! [`version`] is the order of versions, [`dependency`] what a descriptor's `depends` means, [`resolve`] turns a request
-//! into the changes of a generation or says why that cannot be, by the search of [`solve`]. [`ranges`] turns missing frames
-//! into few HTTP ranges, [`retention`] says what a clean-up takes. The programs bring the catalog and the store and carry the
+//! into the changes of a generation or says why that cannot be, by the search of [`solve`]. [`fetch`] is the pull engine
+//! without its sockets, [`retention`] says what a clean-up takes. The programs bring the catalog and the store and carry the
 //! result out.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,7 +10,7 @@
 extern crate alloc;
 
 pub mod dependency;
-pub mod ranges;
+pub mod fetch;
 pub mod resolve;
 pub mod retention;
 pub mod solve;

@@ -9,7 +9,7 @@ use plyos_layer_format::agreement::{Expected, expectations};
 use plyos_layer_format::frames::FrameTable;
 use plyos_layer_format::index::Index;
 use plyos_layer_format::pages::SlicePages;
-use plyos_plan::ranges::{GAP, REQUEST};
+use plyos_plan::fetch::policy::{GAP, REQUEST};
 use plyos_report::{ExitCode, Failure, OrFail, Progress};
 
 /// Bytes of expected headers after which a range ends: a layer of empty files is nothing else.
@@ -72,7 +72,7 @@ impl Remote {
         table: &FrameTable,
         batch: &Batch,
     ) -> Result<(), Failure> {
-        let bytes = self.source.range(&self.manifest.blob, batch.offset, batch.end - batch.offset).await?;
+        let bytes = self.manifest.range(&self.source, batch.offset, batch.end - batch.offset).await?;
         for (expected, offset, stored) in &batch.frames {
             let start = usize::try_from(offset - batch.offset).unwrap_or(usize::MAX);
             let frame = bytes.get(start..start.saturating_add(*stored as usize)).ok_or_else(|| {

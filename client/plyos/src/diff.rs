@@ -10,7 +10,8 @@ use plyos_layer_format::pages::SlicePages;
 use plyos_namespace::diff::sides::{LayerEntry, LayerTree, Layers};
 use plyos_namespace::diff::{Change, Count, Diff, Summary};
 use plyos_namespace::namespace::NamespaceLayer;
-use plyos_plan::ranges::{self, Piece};
+use plyos_plan::fetch::policy::SMALL_BLOB;
+use plyos_plan::fetch::{Piece, Policy, spans};
 use plyos_report::{ExitCode, Failure, OrFail, Progress, human, percent, print_json};
 use plyos_transfer::{Http, Reference};
 use serde_json::{Value, json};
@@ -90,6 +91,12 @@ impl Upgrade {
                 missing.push(ordinal);
             }
         }
+        if manifest.blob_len <= SMALL_BLOB {
+            // It is fetched whole, before its index is known.
+            plan.table_bytes = remote.manifest_bytes.len() as u64;
+            (plan.requests, plan.range_bytes) = (1, manifest.blob_len);
+            return Ok(plan);
+        }
         plan.table_bytes = remote.manifest_bytes.len() as u64 + manifest.index.stored;
         if missing.is_empty() {
             return Ok(plan);
@@ -102,7 +109,7 @@ impl Upgrade {
             .filter(|(at, _)| wanted.next_if_eq(at).is_some())
             .map(|(ordinal, (offset, length))| Piece { offset, length, ordinal })
             .collect();
-        let requests = ranges::merge(&pieces);
+        let requests = spans::spans(&pieces, &Policy::default());
         plan.requests = requests.len();
         plan.range_bytes = requests.iter().map(|request| request.length).sum();
         Ok(plan)

@@ -5,6 +5,7 @@
 
 use plyos_ids::{BlobDigest, ManifestDigest};
 use plyos_report::{ExitCode, Failure, OrFail, Progress};
+use plyos_transfer::layer::Source;
 use plyos_transfer::reference::Version;
 use plyos_transfer::registry::{MANIFEST, Registry, digest_of};
 use plyos_transfer::{Http, Reference};
@@ -47,6 +48,7 @@ pub async fn fetch(place: &str, arch: &str, progress: &Progress) -> Result<TempD
     let wanted: Vec<(BlobDigest, u64)> =
         document.get("config").into_iter().chain(layers).filter_map(blob).collect();
     let bar = progress.bytes("downloading", wanted.iter().map(|(_, size)| size).sum());
+    let source = Source::Registry(registry);
     for (digest, size) in wanted {
         let path = blobs.join(digest.to_hex());
         // An image may name a layer twice.
@@ -54,7 +56,7 @@ pub async fn fetch(place: &str, arch: &str, progress: &Progress) -> Result<TempD
             let mut file = File::create(&path).or_fail(ExitCode::Failure, "writing a layer")?;
             let mut at = 0;
             while at < size {
-                let part = registry.blob_range(&digest, at, PART.min(size - at)).await?;
+                let part = source.range(&digest, size, at, PART.min(size - at)).await?;
                 file.write_all(&part).or_fail(ExitCode::Failure, "writing a layer")?;
                 at += part.len() as u64;
                 bar.inc(part.len() as u64);

@@ -1,7 +1,7 @@
 //! A catalog's static files: fetched by targets, uploaded by publishers.
 
 use crate::coding;
-use crate::http::{Http, TransferError, accept, get_range, read_bounded};
+use crate::http::{Http, TransferError, accept, read_bounded};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use plyos_ids::BlobDigest;
@@ -56,22 +56,19 @@ impl Catalog {
         self.http.get_bounded(&what, &self.file_url(path), limit).await
     }
 
-    /// A range of a blob that lies beside the catalog. What it holds is not trusted.
-    pub async fn blob_range(
-        &self,
-        digest: &BlobDigest,
-        offset: u64,
-        length: u64,
-    ) -> Result<Bytes, TransferError> {
-        let what = format!("fetching {length} bytes of blob {} from {}", short(digest), self.base);
-        let url = self.file_url(&format!("blobs/sha256/{}", digest.to_hex()));
-        get_range(&self.http, &what, &url, offset, length).await
+    /// URL of a blob that lies beside the catalog.
+    pub fn blob_url(&self, digest: &BlobDigest) -> String {
+        self.file_url(&format!("blobs/sha256/{}", digest.to_hex()))
+    }
+
+    pub(crate) const fn http(&self) -> &Http {
+        &self.http
     }
 
     /// A whole blob that lies beside the catalog, to be read piece by piece. What it holds is not trusted.
     pub async fn open_blob(&self, digest: &BlobDigest) -> Result<Body, TransferError> {
         let what = format!("fetching blob {digest} from {}", self.base);
-        let url = self.file_url(&format!("blobs/sha256/{}", digest.to_hex()));
+        let url = self.blob_url(digest);
         let get = self.http.request(Method::GET, &url).header(ACCEPT_ENCODING, "identity");
         let response = coding::plain(&what, accept(&what, self.http.send(&what, get).await?).await?)?;
         Ok(Body { what, response })
@@ -149,10 +146,6 @@ pub enum Replace {
     Never,
     /// Only the file that was seen; another one in its place refuses the upload (412).
     Only(Version),
-}
-
-fn short(digest: &BlobDigest) -> String {
-    digest.to_hex().chars().take(12).collect()
 }
 
 #[cfg(test)]

@@ -38,10 +38,12 @@ pub(crate) async fn read_decoded(what: &str, response: Response, limit: u64) -> 
 
 /// Refuses an answer whose bytes are not those of the thing itself.
 pub(crate) fn plain(what: &str, response: Response) -> Result<Response, TransferError> {
-    match coding_of(&response).as_str() {
-        "" | "identity" => Ok(response),
-        other => Err(unasked(what, other)),
-    }
+    if is_coded(&response) { Err(unasked(what, &coding_of(&response))) } else { Ok(response) }
+}
+
+/// Whether an answer's bytes are not those of the thing itself.
+pub(crate) fn is_coded(response: &Response) -> bool {
+    !matches!(coding_of(response).as_str(), "" | "identity")
 }
 
 fn coding_of(response: &Response) -> String {

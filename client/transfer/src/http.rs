@@ -11,8 +11,14 @@ use std::time::Duration;
 
 /// Time to connect.
 const CONNECT: Duration = Duration::from_secs(15);
-/// Time without a byte after which a transfer counts as lost.
-const STALLED: Duration = Duration::from_secs(60);
+/// Seconds without a byte after which a transfer counts as lost, unless [`STALLED_VARIABLE`] says otherwise.
+const STALLED: u64 = 60;
+/// Names another number of seconds, from 1 to 3600.
+const STALLED_VARIABLE: &str = "PLYOS_STALL_SECONDS";
+/// Bytes of one stream that an HTTP/2 server may send ahead of the reader.
+const WINDOW: u32 = 1 << 20;
+/// The same of a whole connection: so many that streams which wait for the store never hold up one that does not.
+const WINDOW_OF_ALL: u32 = 32 << 20;
 /// Attempts of a request that fails on the way; a retry waits longer each time.
 const ATTEMPTS: u32 = 3;
 
@@ -157,7 +163,7 @@ impl Http {
         let mut roots = rustls::RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
+        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| TransferError::Network {
                 what: "setting up TLS".into(),
@@ -165,18 +171,21 @@ impl Http {
             })?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let client = || {
             reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
                 .redirect(redirects())
                 .connect_timeout(CONNECT)
+                .http2_initial_stream_window_size(WINDOW)
+                .http2_initial_connection_window_size(WINDOW_OF_ALL)
                 .user_agent(concat!("plyos/", env!("CARGO_PKG_VERSION")))
         };
         let build = |client: reqwest::ClientBuilder| {
             client.build().map_err(|error| TransferError::network("setting up HTTP", &error))
         };
         Ok(Self {
-            client: build(client().read_timeout(STALLED))?,
+            client: build(client().read_timeout(stalled()))?,
             patient: build(client())?,
             authorizer: Arc::new(Authorizer::new(source)),
         })
@@ -266,6 +275,11 @@ impl Http {
         }
     }
 
+    /// Sends a request a single time; an answer of any status is returned.
+    pub(crate) async fn once(&self, what: &str, request: RequestBuilder) -> Result<Response, TransferError> {
+        self.execute(request).await.map_err(|lost| lost.error(what))
+    }
+
     /// GET of a whole small thing of at most `limit` bytes; `None` when the server has it not.
     pub async fn get_bounded(
         &self,
@@ -282,6 +296,12 @@ impl Http {
         let response = accept(what, response).await?;
         coding::read_decoded(what, response, limit).await.map(Some)
     }
+}
+
+/// How long a server may be silent.
+fn stalled() -> Duration {
+    let named = std::env::var(STALLED_VARIABLE).ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(named.filter(|seconds| (1..=3600).contains(seconds)).unwrap_or(STALLED))
 }
 
 /// At most five, never from TLS to plain HTTP off this machine.
@@ -323,69 +343,6 @@ pub async fn read_bounded(what: &str, mut response: Response, limit: u64) -> Res
         if (body.len() + part.len()) as u64 > limit {
             return Err(too_long());
         }
-        body.extend_from_slice(&part);
-    }
-    Ok(body.freeze())
-}
-
-/// Reads `length` bytes at `offset` of `url` by a range request. A server that answers with the whole thing is read up
-/// to the end of the range; any other length is an error.
-pub async fn get_range(
-    http: &Http,
-    what: &str,
-    url: &str,
-    offset: u64,
-    length: u64,
-) -> Result<Bytes, TransferError> {
-    let last = offset + length.saturating_sub(1);
-    let request = http
-        .request(reqwest::Method::GET, url)
-        .header(reqwest::header::RANGE, format!("bytes={offset}-{last}"))
-        .header(reqwest::header::ACCEPT_ENCODING, "identity");
-    let response = coding::plain(what, accept(what, http.send(what, request).await?).await?)?;
-    let wrong = |why: String| TransferError::Length { what: what.to_owned(), why };
-    let skip = match response.status() {
-        StatusCode::PARTIAL_CONTENT => {
-            let stated =
-                response.headers().get(reqwest::header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
-            let expected = format!("bytes {offset}-{last}/");
-            if !stated.is_some_and(|stated| stated.starts_with(&expected)) {
-                return Err(wrong(format!(
-                    "another range came than the one asked for ({})",
-                    stated.unwrap_or("none")
-                )));
-            }
-            0
-        }
-        _ => offset,
-    };
-    let body = read_part(what, response, skip, length).await?;
-    if body.len() as u64 == length {
-        Ok(body)
-    } else {
-        Err(wrong(format!("{} of {length} bytes came", body.len())))
-    }
-}
-
-/// Skips `skip` bytes and takes at most `length`; a body that goes on after them is left unread.
-async fn read_part(
-    what: &str,
-    mut response: Response,
-    skip: u64,
-    length: u64,
-) -> Result<Bytes, TransferError> {
-    let mut body = BytesMut::new();
-    let mut skipped = 0;
-    while (body.len() as u64) < length {
-        let Some(mut part) = response.chunk().await.map_err(|error| TransferError::network(what, &error))?
-        else {
-            break;
-        };
-        let drop = (skip - skipped).min(part.len() as u64);
-        skipped += drop;
-        bytes::Buf::advance(&mut part, drop as usize);
-        let room = length - body.len() as u64;
-        part.truncate(usize::try_from(room).unwrap_or(usize::MAX));
         body.extend_from_slice(&part);
     }
     Ok(body.freeze())

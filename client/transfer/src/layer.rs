@@ -5,6 +5,7 @@
 
 use crate::catalog::Catalog;
 use crate::http::TransferError;
+use crate::pull;
 use crate::registry::{Registry, digest_of};
 use bytes::Bytes;
 use oci_spec::image::ImageManifest;
@@ -14,6 +15,7 @@ use plyos_layer_format::annotations::{
     TablePlace,
 };
 use plyos_layer_format::frames::{Form, MAX_TABLE};
+use plyos_plan::fetch::policy::SMALL_BLOB;
 
 /// Longest index that is fetched.
 const MAX_INDEX: u64 = 1 << 30;
@@ -62,18 +64,35 @@ pub enum Source {
     Catalog(Catalog),
     /// Nowhere: everything of the layer is here already.
     Nowhere,
+    /// The whole blob, which was small enough to be fetched at once.
+    Held(Bytes),
 }
 
 impl Source {
-    /// A range of a blob; not checked.
-    pub async fn range(&self, blob: &BlobDigest, offset: u64, length: u64) -> Result<Bytes, TransferError> {
+    /// A range of a blob of `blob_len` bytes, with the patience of a large pull; not checked.
+    pub async fn range(
+        &self,
+        blob: &BlobDigest,
+        blob_len: u64,
+        offset: u64,
+        length: u64,
+    ) -> Result<Bytes, TransferError> {
+        pull::read(self, blob, blob_len, offset, length).await
+    }
+
+    /// What it is called in messages.
+    pub fn shown(&self) -> String {
         match self {
-            Self::Registry(registry) => registry.blob_range(blob, offset, length).await,
-            Self::Catalog(catalog) => catalog.blob_range(blob, offset, length).await,
-            Self::Nowhere => Err(TransferError::NotFound {
-                what: format!("fetching a range of {blob}, which has no source"),
-            }),
+            Self::Registry(registry) => registry.place().to_string(),
+            Self::Catalog(catalog) => catalog.url().to_owned(),
+            Self::Held(_) => "memory".to_owned(),
+            Self::Nowhere => "nowhere".to_owned(),
         }
+    }
+
+    /// Whether the whole blob is here already.
+    pub const fn is_held(&self) -> bool {
+        matches!(self, Self::Held(_))
     }
 }
 
@@ -120,13 +139,26 @@ impl LayerManifest {
         Ok(Self { digest, blob, blob_len, form, layer: layer_id, index, table })
     }
 
+    /// A range of the blob; not checked.
+    pub async fn range(&self, source: &Source, offset: u64, length: u64) -> Result<Bytes, TransferError> {
+        source.range(&self.blob, self.blob_len, offset, length).await
+    }
+
+    /// Fetches the whole blob at once if it is small enough; then [`Source::Held`]. Not checked.
+    pub async fn hold_if_small(&self, source: Source) -> Result<Source, TransferError> {
+        if self.blob_len > SMALL_BLOB || source.is_held() {
+            return Ok(source);
+        }
+        Ok(Source::Held(self.range(&source, 0, self.blob_len).await?))
+    }
+
     /// Fetches the index as it is stored; a claim until it is decoded and checked against [`LayerManifest::layer`].
     pub async fn stored_index(&self, source: &Source) -> Result<Bytes, TransferError> {
-        source.range(&self.blob, self.index.offset, self.index.stored).await
+        self.range(source, self.index.offset, self.index.stored).await
     }
 
     /// Fetches the frame table as it is stored; a claim until it is decoded and checked against the hash of its place.
     pub async fn stored_table(&self, source: &Source) -> Result<Bytes, TransferError> {
-        source.range(&self.blob, self.table.offset, self.table.stored).await
+        self.range(source, self.table.offset, self.table.stored).await
     }
 }

@@ -1,8 +1,8 @@
 //! The network side of the two programs: OCI registries and catalogs over HTTP.
 //!
 //! [`reference`] says where a layer lies (`HOST:PORT/REPO:TAG`), [`http`] is the one client with its limits and errors,
-//! [`registry`] pushes and pulls, [`upload`] sends large blobs, [`compose`] only what is new of them, [`catalog`] fetches and uploads the static files of a TUF repository. Servers that ask who
-//! is there get what [`auth_file`] and the environment hold for them. Nothing here
+//! [`registry`] pushes and pulls, [`upload`] sends large blobs, [`compose`] only what is new of them, [`pull`] fetches the missing
+//! frames of layers, [`catalog`] fetches and uploads the static files of a TUF repository. Servers that ask who is there get what [`auth_file`] and the environment hold for them. Nothing here
 //! trusts what it fetches beyond its size: callers check digests and signatures, except where a function says that it
 //! has checked.
 
@@ -16,6 +16,7 @@ mod credentials;
 mod failure;
 pub mod http;
 pub mod layer;
+pub mod pull;
 pub mod reference;
 pub mod registry;
 pub mod upload;

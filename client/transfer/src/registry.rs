@@ -1,6 +1,6 @@
-//! OCI distribution 1.1: pushing small blobs and manifests (large blobs: [`crate::upload`]), pulling manifests and ranges of blobs.
+//! OCI distribution 1.1: pushing small blobs and manifests (large blobs: [`crate::upload`]), pulling manifests (blobs: [`crate::pull`]).
 
-use crate::http::{Http, TransferError, accept, get_range, read_bounded};
+use crate::http::{Http, TransferError, accept, read_bounded};
 use crate::reference::{Reference, Version};
 use bytes::Bytes;
 use oci_spec::distribution::TagList;
@@ -106,17 +106,6 @@ impl Registry {
             }
             _ => Ok(manifest),
         }
-    }
-
-    /// Reads a range of a blob.
-    pub async fn blob_range(
-        &self,
-        digest: &BlobDigest,
-        offset: u64,
-        length: u64,
-    ) -> Result<Bytes, TransferError> {
-        let what = format!("reading blob {digest} from {}", self.place.host);
-        get_range(&self.http, &what, &self.blob_url(digest), offset, length).await
     }
 }
 

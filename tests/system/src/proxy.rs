@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -40,6 +40,14 @@ pub enum Fault {
     Slow(usize, u64),
     /// The connection is closed without a word.
     Silent,
+    /// So many bytes of the body, then nothing more, though the connection stays.
+    Hang(usize),
+    /// The answer with another header, by name and value.
+    Header(&'static str, String),
+    /// 503, and to be asked again after so many seconds.
+    Busy(u64),
+    /// 302 to this address.
+    Redirect(String),
     /// The connection breaks after so many bytes of the request's body.
     CutRequest(usize),
 }
@@ -102,6 +110,8 @@ struct Shared {
     rules: Mutex<Vec<Rule>>,
     carried: Mutex<Vec<Carried>>,
     ended: AtomicBool,
+    /// Bytes of bodies that were sent on, those of requests that still run among them.
+    bytes: AtomicU64,
 }
 
 /// The proxy, ended when this is dropped.
@@ -122,6 +132,7 @@ impl Proxy {
             rules: Mutex::default(),
             carried: Mutex::default(),
             ended: AtomicBool::new(false),
+            bytes: AtomicU64::new(0),
         });
         let accepting = {
             let shared = Arc::clone(&shared);
@@ -162,6 +173,11 @@ impl Proxy {
     /// What was carried since the last call.
     pub fn take_carried(&self) -> Vec<Carried> {
         std::mem::take(&mut *self.shared.carried.lock().unwrap())
+    }
+
+    /// Bytes of bodies that were sent on since the proxy was made, to the moment.
+    pub fn bytes_so_far(&self) -> u64 {
+        self.shared.bytes.load(Ordering::SeqCst)
     }
 
     /// How many requests whose path holds `part` were carried since the last [`Proxy::take_carried`].
@@ -319,6 +335,18 @@ fn answer(
             body.len()
         );
     }
+    let instead = match fault {
+        Some(Fault::Busy(seconds)) => Some((503, format!("retry-after: {seconds}"))),
+        Some(Fault::Redirect(address)) => Some((302, format!("location: {address}"))),
+        _ => None,
+    };
+    if let Some((status, header)) = instead {
+        carried.status = status;
+        return write!(
+            client,
+            "HTTP/1.1 {status} Instead\r\nconnection: close\r\n{header}\r\ncontent-length: 0\r\n\r\n"
+        );
+    }
     if let Some(Fault::Endless) = fault {
         carried.status = 200;
         client.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")?;
@@ -349,7 +377,8 @@ fn answer(
     carried.status = head.first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
     let mut send = body.len();
     match fault {
-        Some(Fault::CutAfter(bytes)) => send = (*bytes).min(send),
+        Some(Fault::CutAfter(bytes) | Fault::Hang(bytes)) => send = (*bytes).min(send),
+        Some(Fault::Header(name, value)) => head.set(name, Some(value.clone())),
         Some(Fault::Short(bytes)) => {
             body.truncate(send.saturating_sub(*bytes));
             send = body.len();
@@ -381,9 +410,14 @@ fn answer(
     for piece in body[..send].chunks(step) {
         client.write_all(piece)?;
         carried.bytes += piece.len() as u64;
+        shared.bytes.fetch_add(piece.len() as u64, Ordering::SeqCst);
         if !pause.is_zero() {
             std::thread::sleep(pause);
         }
+    }
+    if let Some(Fault::Hang(_)) = fault {
+        // Until the client goes away.
+        let _ = client.read(&mut [0; 16]);
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! without fetching again what is there.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests may panic")]
 
+use plyos_test_system::programs::run;
 use plyos_test_system::proxy::{Carried, Fault, Rule};
 use plyos_test_system::publisher::Layer;
 use plyos_test_system::target::Target;
@@ -16,6 +17,10 @@ const NETWORK: i32 = 8;
 const TABLES: usize = 2;
 /// The longest range that is asked for at once, but for the chunk it ends in.
 const REQUEST: usize = 4 << 20;
+/// Requests that run side by side.
+const PARALLEL: usize = 6;
+/// More than any frame takes: what a lost request may have brought in vain.
+const FRAME: u64 = 300 << 10;
 
 fn with_victim(bytes: usize) -> World {
     let world = World::new();
@@ -54,15 +59,30 @@ fn answers_that_are_wrong() {
     let world = with_victim(1_000_000);
     let blobs = |fault| Rule::on("/blobs/sha256/", fault);
     let cases = [
-        ("index that is cut off", NETWORK, blobs(Fault::CutAfter(40)).times(1)),
-        ("index that is too short", NETWORK, blobs(Fault::Short(1)).times(1)),
+        ("index that is cut off", NETWORK, blobs(Fault::CutAfter(0))),
+        ("index that is too short", NETWORK, blobs(Fault::Short(1))),
+        (
+            "index that is compressed on the way",
+            NETWORK,
+            blobs(Fault::Header("content-encoding", "gzip".into())),
+        ),
+        ("blob that is longer there", NETWORK, blobs(Fault::Header("content-range", "bytes 0-0/7".into()))),
+        ("server that is busy for an hour", NETWORK, blobs(Fault::Busy(3600))),
+        ("server that is always busy", NETWORK, blobs(Fault::Busy(0))),
+        ("redirect in a circle", NETWORK, blobs(Fault::Redirect("/catalog/main/blobs/sha256/0".into()))),
+        ("redirect to plain HTTP elsewhere", NETWORK, blobs(Fault::Redirect("http://192.0.2.1/".into()))),
         ("index of another place", NETWORK, blobs(Fault::OtherRange(1)).times(1)),
         (
             "index of another place that is said to be the right one",
             SIGNATURE,
             blobs(Fault::LyingRange(1)).times(1),
         ),
-        ("chunks that are cut off", NETWORK, blobs(Fault::CutAfter(100_000)).after(TABLES)),
+        ("chunks that are cut off", NETWORK, blobs(Fault::CutAfter(0)).after(TABLES)),
+        (
+            "chunks that are compressed",
+            NETWORK,
+            blobs(Fault::Header("content-encoding", "br".into())).after(TABLES),
+        ),
         ("chunks that are too short", NETWORK, blobs(Fault::Short(1)).after(TABLES)),
         ("chunks of another place", NETWORK, blobs(Fault::OtherRange(1)).after(TABLES)),
         (
@@ -98,13 +118,18 @@ fn answers_that_are_odd_but_will_do() {
     for (what, rule) in [
         ("a server that knows no ranges", blobs(Fault::IgnoreRange)),
         ("a server that fails once", blobs(Fault::Status(503)).times(1)),
+        ("a server that is busy for a second", blobs(Fault::Busy(1)).after(TABLES).times(1)),
+        ("an index that is cut off", blobs(Fault::CutAfter(40)).times(1)),
+        ("a server that breaks each answer after a while", blobs(Fault::CutAfter(100_000)).after(TABLES)),
+        ("an answer that hangs in the middle", blobs(Fault::Hang(70_000)).after(TABLES).times(1)),
         ("a server that closes the connection once", blobs(Fault::Silent).times(1)),
         ("a range that goes on after its end", blobs(Fault::Long(1_000)).after(TABLES)),
     ] {
         let world = with_victim(1_000_000);
         world.proxy.add(rule);
         println!("{what}");
-        world.target.pkg(&["install", "victim"]).ok();
+        let mut install = world.target.command(&["install", "victim"]);
+        run(install.env("PLYOS_STALL_SECONDS", "2")).ok();
         assert_eq!(world.target.cat("/usr/large"), noise(1, 1_000_000), "{what}");
     }
 }
@@ -148,16 +173,29 @@ fn updates_that_break() {
 }
 
 #[test]
+fn a_server_that_hangs_is_given_up() {
+    let world = with_victim(1_000_000);
+    world.proxy.add(Rule::on("/blobs/sha256/", Fault::Hang(0)).after(TABLES));
+    let before = world.target.state();
+    let mut install = world.target.command(&["install", "victim"]);
+    let line = run(install.env("PLYOS_STALL_SECONDS", "1")).refused(NETWORK);
+    assert!(line.contains("timed out"), "{line}");
+    assert_eq!(world.target.state(), before);
+}
+
+#[test]
 fn download_that_breaks_goes_on_where_it_stopped() {
-    let length = 7 * REQUEST;
+    let length = 9 * REQUEST;
     let world = with_victim(length);
     let target = &world.target;
-    // Three ranges come; of the fourth a part.
+    // Three ranges come; of the fourth a part; then nothing any more.
     world.proxy.add(Rule::on("/blobs/sha256/", Fault::CutAfter(1 << 20)).after(TABLES + 3).times(1));
+    world.proxy.add(Rule::on("/blobs/sha256/", Fault::Silent));
     world.proxy.take_carried();
     target.refuses(NETWORK, &["install", "victim"]);
     let first = world.proxy.take_carried();
-    assert_eq!(first.iter().filter(|carried| cut(carried)).count(), 1);
+    assert_eq!(first.iter().filter(|carried| cut(carried) && carried.bytes > 0).count(), 1);
+    world.proxy.heal();
 
     let retry = target.json(&["install", "victim"]);
     let second = world.proxy.take_carried();
@@ -169,10 +207,12 @@ fn download_that_breaks_goes_on_where_it_stopped() {
         let again = data_ranges(&second).into_iter().find(|range| range.0 <= end && start <= range.1);
         assert_eq!(again, None, "{start}-{end} was fetched twice");
     }
+    // Nor is what came of the rest, but the frame in which it broke.
     let downloaded = retry["downloaded_bytes"].as_u64().unwrap();
     assert_eq!(downloaded, second.iter().map(|carried| carried.bytes).sum::<u64>());
-    let spared = length as u64 - downloaded;
-    assert!(spared > 11 << 20, "the retry fetched {downloaded} of {length} bytes");
+    let came: u64 = first.iter().map(|carried| carried.bytes).sum();
+    assert!(came > 13 << 20, "{came}");
+    assert!(came + downloaded < length as u64 + FRAME, "{came} came, then {downloaded} of {length}");
 
     // A third time nothing is fetched: it is there.
     target.pkg(&["remove", "victim"]).ok();
@@ -181,13 +221,42 @@ fn download_that_breaks_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_connection_that_breaks_goes_on_at_the_next_byte() {
+    let length = 3 * REQUEST;
+    let world = with_victim(length);
+    world.proxy.take_carried();
+    world.proxy.add(Rule::on("/blobs/sha256/", Fault::CutAfter(1_000_000)).after(TABLES));
+    let moved = world.target.json(&["install", "victim"])["downloaded_bytes"].as_u64().unwrap();
+    let carried = world.proxy.take_carried();
+    assert!(carried.iter().filter(|carried| cut(carried)).count() >= 9);
+    assert_eq!(moved, carried.iter().map(|carried| carried.bytes).sum::<u64>());
+    assert!(moved < length as u64 + 100_000, "{moved} for {length}: something came twice");
+    assert_eq!(world.target.cat("/usr/large"), noise(1, length));
+}
+
+#[test]
+fn a_server_that_knows_no_ranges_is_read_once_for_all_chunks() {
+    let length = 6 * REQUEST;
+    let world = with_victim(length);
+    world.proxy.take_carried();
+    world.proxy.add(Rule::on("/blobs/sha256/", Fault::IgnoreRange));
+    world.target.pkg(&["install", "victim"]).ok();
+    let carried = world.proxy.take_carried();
+    let asked = carried.iter().filter(|carried| carried.path.contains("/blobs/")).count();
+    // Index, table, and the requests that were under way when the first answer told.
+    assert!(asked <= TABLES + PARALLEL, "{asked} requests");
+    assert_eq!(world.target.cat("/usr/large"), noise(1, length));
+}
+
+#[test]
 fn layers_that_came_whole_are_kept_when_a_later_one_breaks() {
     let world = World::new();
     let length = 2 * REQUEST;
     world.release(&Tree::new().file("usr/first", noise(1, length)), &Layer::package("first", "1"));
-    world.offer(&Tree::new().file("usr/second", noise(2, 100_000)), &Layer::package("second", "1"));
-    // Tables of both, the ranges of the first; then nothing comes any more.
-    world.proxy.add(Rule::on("/blobs/sha256/", Fault::Silent).after(2 * TABLES + 2));
+    let second =
+        world.offer(&Tree::new().file("usr/second", noise(2, 100_000)), &Layer::package("second", "1"));
+    let blob = second.text("blob").trim_start_matches("sha256:");
+    world.proxy.add(Rule::on(blob, Fault::Silent).after(TABLES));
     world.target.refuses(NETWORK, &["install", "first", "second"]);
     world.proxy.heal();
     let retry = world.target.json(&["install", "first", "second"]);
@@ -200,11 +269,11 @@ fn layers_that_came_whole_are_kept_when_a_later_one_breaks() {
 fn tampered_chunk_in_the_middle_keeps_the_good_ones_before_it() {
     let length = 5 * REQUEST;
     let world = with_victim(length);
-    world.proxy.add(Rule::on("/blobs/sha256/", Fault::Flip(2 << 20)).after(TABLES + 2).times(1));
+    world.proxy.add(Rule::on("/blobs/sha256/", Fault::Flip(3 << 20)).after(TABLES + 2).times(1));
     world.target.refuses(SIGNATURE, &["install", "victim"]);
     let retry = world.target.json(&["install", "victim"]);
     let downloaded = retry["downloaded_bytes"].as_u64().unwrap();
-    assert!(downloaded < (length - REQUEST) as u64, "the retry fetched {downloaded} of {length} bytes");
+    assert!(downloaded < (length - (2 << 20)) as u64, "the retry fetched {downloaded} of {length} bytes");
     assert_eq!(world.target.cat("/usr/large"), noise(1, length));
 }
 

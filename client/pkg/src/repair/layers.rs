@@ -4,7 +4,7 @@ use super::Outcome;
 use super::records::readable_repositories;
 use crate::active::{StoredPages, page_hashes};
 use crate::candidate::Candidate;
-use crate::pull::{Job, Known};
+use crate::pull::{self, Job, Known};
 use crate::repositories::Repository;
 use crate::target::{Target, record};
 use crate::verify::{LayerDamage, Report};
@@ -148,7 +148,8 @@ async fn again(
     };
     let mut job = Job::plan(candidate, known, &mut HashSet::new()).await?.over(held);
     let bar = target.progress.bytes("repairing", job.to_fetch());
-    let done = job.run(target, writer, known, &|bytes| bar.inc(bytes)).await;
+    let jobs = std::slice::from_mut(&mut job);
+    let done = pull::run(jobs, target, writer, known, &|_, bytes| bar.inc(bytes)).await;
     bar.finish_and_clear();
     outcome.fetched += job.candidate.moved;
     done
@@ -180,9 +181,7 @@ async fn origin(
         // One byte of the blob tells whether this repository has it.
         let found = match bytes {
             Ok(bytes) => match LayerManifest::parse(&bytes, what) {
-                Ok(manifest) => {
-                    source.range(&manifest.blob, 0, 1).await.map(|_| bytes).map_err(Failure::from)
-                }
+                Ok(manifest) => manifest.range(&source, 0, 1).await.map(|_| bytes).map_err(Failure::from),
                 Err(error) => Err(error.into()),
             },
             Err(failure) => Err(failure),
