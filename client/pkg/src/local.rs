@@ -143,7 +143,7 @@ pub fn check_floor(what: &str, floor: u32) -> Result<(), Failure> {
         return Ok(());
     }
     let line = format!(
-        "{what} is refused: layers of its name need the security epoch {floor} here, and an unsigned one has none"
+        "{what} is refused: layers of its name need the security epoch {floor} here, and an unsigned one has none; give it another name"
     );
     Err(Failure::new(ExitCode::Signature, line))
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 const USAGE: i32 = 2;
 const NOT_FOUND: i32 = 3;
 const CONFLICT: i32 = 4;
+const SIGNATURE: i32 = 5;
 const NETWORK: i32 = 8;
 
 fn library(version: u64) -> Tree {
@@ -35,7 +36,8 @@ fn with_tool() -> World {
 
 fn row<'a>(rows: &'a Value, name: &str) -> &'a Value {
     let found = rows.as_array().unwrap().iter().find(|row| row["name"] == name);
-    found.unwrap_or_else(|| panic!("no {name} in {rows}"))
+    assert!(found.is_some(), "no {name} in {rows}");
+    found.unwrap()
 }
 
 #[test]
@@ -153,6 +155,30 @@ fn what_nothing_needs_any_more_goes_by_autoremove() {
     world.target.pkg(&["rollback"]).ok();
     world.target.pkg(&["install", "libtool"]).ok();
     assert_eq!(world.target.json(&["autoremove"])["removed"], serde_json::json!([]));
+}
+
+#[test]
+fn an_older_version_comes_back_by_its_version_alone_and_not_below_the_floor() {
+    let world = with_tool();
+    let newer = world.offer(&tool(2), &Layer::package("tool", "2"));
+    let target = &world.target;
+    target.pkg(&["install", "tool"]).ok();
+    assert!(target.pkg(&["install", "tool"]).ok().text().contains("Nothing to do"));
+    let plan = target.json(&["install", "tool=1"]);
+    assert_eq!(
+        (&row(&plan["changes"], "tool")["from"], &row(&plan["changes"], "tool")["version"]),
+        (&"2".into(), &"1".into())
+    );
+    assert_eq!(target.cat("/usr/bin/tool"), noise(101, 60_000));
+    // A new security epoch of what is active is the floor for its name.
+    let workspace = world.publisher.workspace();
+    let certify = ["certify", newer.place.as_str(), "--epoch", "3", "--repo", workspace.to_str().unwrap()];
+    world.publisher.plyos(certify).ok();
+    target.pkg(&["update"]).ok();
+    target.pkg(&["upgrade"]).ok();
+    let line = target.refuses(SIGNATURE, &["install", "tool=1"]);
+    assert!(line.contains("tool 1 is refused") && line.contains("epoch"), "{line}");
+    assert_eq!(target.cat("/usr/bin/tool"), noise(102, 60_000));
 }
 
 #[test]

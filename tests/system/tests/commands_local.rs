@@ -80,6 +80,13 @@ fn a_layer_that_nobody_vouches_for_needs_the_operators_word() {
     let line =
         target.refuses(CONFLICT, &["install", target.beside("tool").to_str().unwrap(), "--allow-unsigned"]);
     assert!(line.contains("tool 1 is on offer as another layer"), "{line}");
+    // And under a name that has a security floor, for it has no epoch.
+    target.pkg(&["install", "tool"]).ok();
+    let later = world.push(&tool(3), &Layer::package("tool", "3"));
+    copied(&world, &later, "oci:later");
+    let line =
+        target.refuses(SIGNATURE, &["install", target.beside("later").to_str().unwrap(), "--allow-unsigned"]);
+    assert!(line.contains("tool 3 is refused") && line.contains("security epoch"), "{line}");
 }
 
 #[test]
