@@ -33,9 +33,10 @@ pub(crate) async fn visible(
 ) -> Result<Visible, StoreError> {
     let (mut names, mut last, mut read) = (Vec::new(), last.map(str::to_owned), 0);
     let mut wanted = most.saturating_add(1);
-    while most > 0 {
+    let mut end = most == 0;
+    while !end {
         let found = registry.storage.repositories.names(last.as_deref(), wanted).await?;
-        let end = found.len() < wanted;
+        end = found.len() < wanted;
         read += found.len();
         last = found.last().map(ToString::to_string);
         names.extend(found.into_iter().filter(|name| may_see(name.as_str())));
@@ -43,10 +44,7 @@ pub(crate) async fn visible(
             names.truncate(most);
             return Ok(Visible { names, more: true });
         }
-        if end {
-            break;
-        }
-        if read >= MOST_READ {
+        if read >= MOST_READ && !end {
             return Ok(Visible { more: !names.is_empty(), names });
         }
         wanted = BATCH;
