@@ -6,7 +6,7 @@
 //! | immutable bytes that recipes point into | [`DataObjects`] | `data.rs` |
 //! | what a repository holds: links, manifests, tags, referrers | [`Repositories`] | `repositories.rs`, `links.rs`, … |
 //! | static files, as any web server could serve them | [`CatalogFiles`] | `catalog.rs` |
-//! | bytes still arriving | [`Uploads`], [`Upload`] | `uploads.rs`, `upload.rs` |
+//! | bytes still arriving | [`Uploads`], [`Upload`] | `uploads.rs`, `register.rs`, `upload.rs` |
 //! | sharing bytes between blobs | [`Packer`], [`PieceList`], [`PieceCutter`] | `pack.rs`, `pack_plan.rs`, `pieces.rs`, `cut.rs`, `frames.rs` |
 //! | blobs that are told in ranges of others | [`Instructions`], [`Composer`] | `instructions.rs`, `compose.rs` |
 //! | publishing under claims, and clean-up while pushes go on | [`Claims`], [`Policy`], [`Cleaned`] | `claims.rs`, `publish.rs`, `clean.rs`, `condemned.rs`, `garbage.rs` |
@@ -58,6 +58,7 @@ mod publish;
 mod reader;
 mod recipe;
 mod referrers;
+mod register;
 mod repair;
 mod repositories;
 mod resident;

@@ -63,23 +63,18 @@ impl Repositories {
         Ok(below.iter().map(|child| join(prefix, child)).collect())
     }
 
-    /// A repository that holds a blob, if one of the first `most` does that `may_be_asked` takes.
-    pub async fn holder(
-        &self,
-        digest: &Digest,
-        most: usize,
-        may_be_asked: impl Fn(&RepositoryName) -> bool,
-    ) -> Result<Option<RepositoryName>, StoreError> {
+    /// A repository that holds a blob, if one of the first `most` prefixes of names does.
+    pub async fn holder(&self, digest: &Digest, most: usize) -> Result<Option<RepositoryName>, StoreError> {
         let mut ahead = vec![String::new()];
-        let mut asked = 0;
+        let mut looked = 0;
         while let Some(prefix) = ahead.pop()
-            && asked < most
+            && looked < most
         {
-            if let Some(name) = prefix.parse().ok().filter(|name| may_be_asked(name)) {
-                asked += 1;
-                if self.confirm_link(&name, digest).await? {
-                    return Ok(Some(name));
-                }
+            looked += 1;
+            if let Ok(name) = prefix.parse::<RepositoryName>()
+                && self.confirm_link(&name, digest).await?
+            {
+                return Ok(Some(name));
             }
             ahead.extend(self.below(&prefix).await?.into_iter().rev());
         }

@@ -3,28 +3,28 @@
 //! A session outlives its requests and the server. In a local storage it is a file under `uploads/`; in a bucket its state is, and any
 //! server can go on with it. A session's name is of no use in another repository: what stands for the repository is part of it.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::stream::TryStreamExt;
-use tokio::sync::Mutex as AsyncMutex;
 
 use crate::digest::{Algorithm, Digest};
 use crate::error::{StoreError, UploadError};
 use crate::keys::{self, DataId};
 use crate::names::RepositoryName;
 use crate::progress::Progress;
-use crate::staged_file::{self, StagedFile, file_name};
+pub(crate) use crate::register::Register;
+use crate::register::{Claim, id_of};
+use crate::staged_file::{StagedFile, file_name};
 use crate::staged_parts::{Bucket, StagedParts};
 use crate::upload::{Hold, Medium, Slot, Upload, blocking};
 
-/// How long to wait for a request that still writes. A client that lost its connection may be back before the
-/// server has noticed.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// What the names of files begin with that are no session's.
+const ONCE: &str = "once-";
 
 /// The name of an upload session: 32 hexadecimal digits of chance, which also name the data object that it may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,49 +41,6 @@ impl FromStr for UploadId {
 impl fmt::Display for UploadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// The sessions that this server knows, by name. Entries cost little; files are open only while written.
-#[derive(Debug, Default)]
-pub(crate) struct Register(Mutex<HashMap<String, Session>>);
-
-type Session = Arc<AsyncMutex<Slot>>;
-
-impl Register {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
-        // The map is valid after any panic: each change to it is one call.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The lock of a session.
-    fn session(&self, name: &str) -> Session {
-        let away = || Arc::new(AsyncMutex::new(Slot::Away));
-        Arc::clone(self.lock().entry(name.to_owned()).or_insert_with(away))
-    }
-
-    pub(crate) fn forget(&self, name: &str) {
-        self.lock().remove(name);
-    }
-
-    /// Forgets a session that the caller has put away, unless somebody waits for it.
-    pub(crate) fn release(&self, name: &str) {
-        let mut register = self.lock();
-        // One is the register's, one the caller's.
-        if register.get(name).is_some_and(|session| Arc::strong_count(session) <= 2) {
-            register.remove(name);
-        }
-    }
-
-    /// Removes a session and its files, unless a request holds it; says whether it did.
-    fn sweep(&self, path: &Path) -> bool {
-        let mut register = self.lock();
-        if let Some(session) = register.get(file_name(path)) {
-            let Ok(mut slot) = session.try_lock() else { return false };
-            *slot = Slot::Spent;
-        }
-        register.remove(file_name(path));
-        staged_file::remove(path)
     }
 }
 
@@ -104,7 +61,7 @@ pub struct Uploads {
 }
 
 impl Uploads {
-    /// At most `most` sessions at a time, as far as this server knows.
+    /// At most `most` sessions at a time, as far as this server knows: see `register.rs`.
     pub(crate) fn new(place: Place, most: usize) -> Self {
         Self { place, register: Arc::default(), most }
     }
@@ -115,17 +72,23 @@ impl Uploads {
         repository: &RepositoryName,
         algorithm: Algorithm,
     ) -> Result<UploadId, UploadError> {
-        if self.register.lock().len() >= self.most {
-            return Err(UploadError::TooMany);
-        }
         let (own, owner) = (new_id()?, owner_of(repository));
+        self.register.begin(own, self.most)?;
+        let begun = self.start(own, owner, algorithm).await;
+        if begun.is_err() {
+            self.register.failed(own);
+        }
+        begun
+    }
+
+    async fn start(&self, own: DataId, owner: String, algorithm: Algorithm) -> Result<UploadId, UploadError> {
         let progress = Progress::start(own, algorithm);
         match &self.place {
             Place::Directory(directory) => {
                 let path = directory.join(format!("{owner}-{own}"));
                 let (name, slot) = (file_name(&path).to_owned(), Slot::At(Box::new(progress)));
                 blocking("begin an upload", move || StagedFile::create(path)).await?;
-                self.register.lock().insert(name, Arc::new(AsyncMutex::new(slot)));
+                self.register.insert(name, slot);
             }
             Place::Bucket(bucket) => StagedParts::begin(bucket, owner, progress).await?,
         }
@@ -137,7 +100,7 @@ impl Uploads {
         let own = new_id()?;
         let medium = match &self.place {
             Place::Directory(directory) => {
-                let path = directory.join(format!("once-{own}"));
+                let path = directory.join(format!("{ONCE}{own}"));
                 Medium::File(blocking("begin an upload", move || StagedFile::create(path)).await?)
             }
             Place::Bucket(bucket) => {
@@ -149,60 +112,62 @@ impl Uploads {
 
     /// Takes hold of a session of `repository`.
     pub async fn resume(&self, repository: &RepositoryName, id: &UploadId) -> Result<Upload, UploadError> {
-        let (own, owner, register) = (id.0, owner_of(repository), Arc::clone(&self.register));
-        let name = format!("{owner}-{own}");
-        let session = self.register.session(&name);
-        let mut slot = match tokio::time::timeout(PATIENCE, Arc::clone(&session).lock_owned()).await {
-            Ok(slot) => slot,
-            Err(_) => return Err(UploadError::Busy),
-        };
-        drop(session);
-        if matches!(*slot, Slot::Spent) {
+        let (own, owner) = (id.0, owner_of(repository));
+        let claim = Claim::take(&self.register, format!("{owner}-{own}")).await?;
+        if claim.is_spent() {
             return Err(UploadError::Unknown);
         }
         // What lies in the store is only looked at under the lock: before, it might just be becoming a blob.
-        let found = match &self.place {
+        let (claim, found) = match &self.place {
             Place::Directory(directory) => {
-                let path = directory.join(&name);
-                let taken = std::mem::replace(&mut *slot, Slot::Away);
+                let path = directory.join(&claim.name);
+                // The claim goes along, so that nobody has the session while this still reads.
                 let open = move || {
-                    let Some(file) = StagedFile::open(path)? else { return Ok(None) };
-                    let progress = match taken {
-                        Slot::At(progress) => Some(*progress),
-                        Slot::Away | Slot::Spent => file.progress(own)?,
-                    };
-                    Ok(progress.map(|progress| (Medium::File(file), progress)))
+                    let Some(file) = StagedFile::open(path)? else { return Ok((claim, None)) };
+                    let found = if claim.is_at() { None } else { Some(file.progress(own)?) };
+                    Ok((claim, Some((Medium::File(file), found))))
                 };
                 blocking("open an upload", open).await?
             }
-            Place::Bucket(bucket) => StagedParts::resume(Arc::clone(bucket), own, &owner)
-                .await?
-                .map(|(parts, progress)| (Medium::Parts(Box::new(parts)), progress)),
+            Place::Bucket(bucket) => {
+                let found = StagedParts::resume(Arc::clone(bucket), own, &owner).await?;
+                (claim, found.map(|(parts, progress)| (Medium::Parts(Box::new(parts)), Some(Some(progress)))))
+            }
         };
         match found {
-            Some((medium, progress)) => {
-                Ok(Upload::new(progress, medium, Hold::Session { slot, register, name, owner }))
-            }
-            None => {
-                *slot = Slot::Spent;
-                register.forget(&name);
+            // What stands in the store says nothing.
+            None | Some((_, Some(None))) => {
+                claim.spend();
                 Err(UploadError::Unknown)
+            }
+            Some((medium, found)) => {
+                let (hold, known) = claim.hold(owner)?;
+                let progress = found.flatten().or(known).ok_or(UploadError::Unknown)?;
+                Ok(Upload::new(progress, medium, hold))
             }
         }
     }
 
     /// Removes sessions that nobody has written to for `age`; returns how many.
     pub async fn sweep(&self, age: Duration) -> Result<usize, StoreError> {
-        match &self.place {
-            Place::Directory(directory) => self.sweep_directory(directory.clone(), age).await,
-            Place::Bucket(bucket) => self.sweep_bucket(bucket, age).await,
-        }
+        self.register.look();
+        let (swept, left) = match &self.place {
+            Place::Directory(directory) => self.sweep_directory(directory.clone(), age).await?,
+            Place::Bucket(bucket) => self.sweep_bucket(bucket, age).await?,
+        };
+        self.register.found(&left);
+        Ok(swept)
     }
 
-    async fn sweep_directory(&self, directory: PathBuf, age: Duration) -> Result<usize, StoreError> {
+    /// How many were removed, and the sessions that are left.
+    async fn sweep_directory(
+        &self,
+        directory: PathBuf,
+        age: Duration,
+    ) -> Result<(usize, HashSet<DataId>), StoreError> {
         let register = Arc::clone(&self.register);
         blocking("sweep up old uploads", move || {
-            let mut swept = 0;
+            let (mut swept, mut left) = (0, HashSet::new());
             for entry in std::fs::read_dir(directory)? {
                 let entry = entry?;
                 let modified =
@@ -212,26 +177,34 @@ impl Uploads {
                 let beside = entry.path().extension().is_some() && entry.path().with_extension("").exists();
                 if old && !beside && register.sweep(&entry.path()) {
                     swept += 1;
+                } else if !file_name(&entry.path()).starts_with(ONCE) {
+                    // What was put away beside a file has a name that is no session's.
+                    left.extend(id_of(file_name(&entry.path())));
                 }
             }
-            Ok(swept)
+            Ok((swept, left))
         })
         .await
     }
 
-    async fn sweep_bucket(&self, bucket: &Bucket, age: Duration) -> Result<usize, StoreError> {
-        let mut swept = 0;
+    async fn sweep_bucket(
+        &self,
+        bucket: &Bucket,
+        age: Duration,
+    ) -> Result<(usize, HashSet<DataId>), StoreError> {
+        let (mut swept, mut left) = (0, HashSet::new());
         let mut all = bucket.objects.list(keys::all_uploads());
         while let Some(meta) = all.try_next().await? {
             let old = SystemTime::from(meta.last_modified).elapsed().is_ok_and(|elapsed| elapsed >= age);
-            let Some(own) = keys::data_of(&meta.location).filter(|_| old) else { continue };
-            let held = self.register.lock().keys().any(|name| name.ends_with(&own.to_string()));
-            if !held {
+            let Some(own) = keys::data_of(&meta.location) else { continue };
+            if old && !self.register.knows(&own) {
                 bucket.remove(own).await?;
                 swept += 1;
+            } else {
+                left.insert(own);
             }
         }
-        Ok(swept)
+        Ok((swept, left))
     }
 }
 
@@ -244,4 +217,97 @@ fn owner_of(repository: &RepositoryName) -> String {
     let mut hex = Digest::of(repository.as_str().as_bytes()).hex();
     hex.truncate(32);
     hex
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::path::Path;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    fn uploads(directory: &Path, most: usize) -> Uploads {
+        Uploads::new(Place::Directory(directory.to_owned()), most)
+    }
+
+    fn repository() -> RepositoryName {
+        "a".parse().unwrap()
+    }
+
+    fn path(directory: &Path, id: &UploadId) -> PathBuf {
+        directory.join(format!("{}-{id}", owner_of(&repository())))
+    }
+
+    /// Takes a session up for somebody who goes away meanwhile.
+    async fn abandon(uploads: &Uploads, id: &UploadId) {
+        let repository = repository();
+        let mut resumed = pin!(uploads.resume(&repository, id));
+        poll_fn(|context| match resumed.as_mut().poll(context) {
+            Poll::Pending => Poll::Ready(()),
+            Poll::Ready(_) => panic!("nothing was waited for"),
+        })
+        .await;
+    }
+
+    /// Until what was abandoned has come to its end.
+    async fn settle(done: impl Fn() -> bool) {
+        let wait = async {
+            while !done() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn names_that_are_none_leave_no_entries() {
+        let directory = tempfile::tempdir().unwrap();
+        let uploads = uploads(directory.path(), 2);
+        for _ in 0..3 {
+            let id = UploadId(DataId::random().unwrap());
+            assert!(matches!(uploads.resume(&repository(), &id).await, Err(UploadError::Unknown)));
+            abandon(&uploads, &id).await;
+        }
+        // One that cannot be opened.
+        let id = UploadId(DataId::random().unwrap());
+        std::fs::create_dir(path(directory.path(), &id)).unwrap();
+        assert!(matches!(uploads.resume(&repository(), &id).await, Err(UploadError::Store(_))));
+        settle(|| uploads.register.len() == 0).await;
+        uploads.begin(&repository(), Algorithm::Sha256).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_session_outlives_who_asked_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let uploads = uploads(directory.path(), 2);
+        let id = uploads.begin(&repository(), Algorithm::Sha512).await.unwrap();
+        abandon(&uploads, &id).await;
+        // A file says nothing of the algorithm, so this is from memory.
+        let upload = uploads.resume(&repository(), &id).await.unwrap();
+        assert_eq!(upload.algorithm(), Algorithm::Sha512);
+        // Who gives up waiting changes nothing either.
+        abandon(&uploads, &id).await;
+        upload.park().await.unwrap();
+        assert_eq!(uploads.register.len(), 1);
+        assert_eq!(uploads.resume(&repository(), &id).await.unwrap().algorithm(), Algorithm::Sha512);
+    }
+
+    #[tokio::test]
+    async fn sessions_are_counted_after_a_restart_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let before = uploads(directory.path(), 4);
+        let first = before.begin(&repository(), Algorithm::Sha256).await.unwrap();
+        before.begin(&repository(), Algorithm::Sha256).await.unwrap();
+        let _once = before.begin_once(Algorithm::Sha256).await.unwrap();
+        std::fs::write(path(directory.path(), &first).with_extension("saved"), "").unwrap();
+        let after = uploads(directory.path(), 2);
+        let age = Duration::from_secs(3600);
+        assert_eq!(after.sweep(age).await.unwrap(), 0);
+        let third = after.begin(&repository(), Algorithm::Sha256).await;
+        assert!(matches!(third, Err(UploadError::TooMany)), "{third:?}");
+        before.resume(&repository(), &first).await.unwrap().discard().await.unwrap();
+        after.sweep(age).await.unwrap();
+        after.begin(&repository(), Algorithm::Sha256).await.unwrap();
+    }
 }

@@ -35,13 +35,13 @@ use accounts::Accounts;
 use policy::Policy;
 use token::{Key, KeyError};
 
-/// Accounts, rules and keys of a running server. Cheap to ask, and replaced as a whole by [`Access::reload`].
+/// Accounts, rules and keys of a running server. Cheap to ask, and replaced as a whole by [`Access::take_over`].
 pub(crate) struct Access {
     now: RwLock<Arc<Decided>>,
 }
 
-/// What was decided at the last start or reload.
-struct Decided {
+/// What was decided at the last start or reload, or is to be.
+pub(crate) struct Decided {
     policy: Arc<Policy>,
     accounts: Option<Accounts>,
     key: Key,
@@ -93,12 +93,15 @@ impl Access {
         Ok(Self { now: RwLock::new(Arc::new(decide(config, None)?)) })
     }
 
-    /// Takes over rules, accounts and keys of `config`; after an error everything is as before. A key that was made at
-    /// start stays, so that tokens hold on.
-    pub(crate) fn reload(&self, config: &Config) -> Result<(), AccessError> {
-        let decided = Arc::new(decide(config, Some(&self.now()))?);
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = decided;
-        Ok(())
+    /// Reads rules, accounts and keys of `config`, for [`Access::take_over`]. A key that was made at start stays, so that
+    /// tokens hold on.
+    pub(crate) fn read(&self, config: &Config) -> Result<Decided, AccessError> {
+        decide(config, Some(&self.now()))
+    }
+
+    /// From now on this counts.
+    pub(crate) fn take_over(&self, decided: Decided) {
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(decided);
     }
 
     fn now(&self) -> Arc<Decided> {

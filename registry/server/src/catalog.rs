@@ -115,7 +115,6 @@ async fn send_coded(
         (header::CONTENT_TYPE, Some(HeaderValue::from_static(content_type(path)))),
         (header::CONTENT_ENCODING, Some(HeaderValue::from_static(coding.name()))),
         (header::CONTENT_LENGTH, (status == StatusCode::OK).then(|| HeaderValue::from(length))),
-        (header::X_CONTENT_TYPE_OPTIONS, Some(HeaderValue::from_static("nosniff"))),
         (header::VARY, Some(VARIES)),
     ] {
         headers.extend(value.map(|value| (name, value)));
@@ -190,7 +189,8 @@ async fn put(
         }
         Condition::Still(expected) => {
             let most = limits.catalog_file_bytes.min(LARGEST_EXCHANGE as u64);
-            let bytes = receive::into_memory(body, &request.headers, bound(most)).await?;
+            let (bytes, _room) =
+                receive::into_memory(body, &request.headers, bound(most), &registry.room).await?;
             catalog.exchange(name, path, &expected, bytes).await?
         }
     };

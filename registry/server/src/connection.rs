@@ -1,14 +1,15 @@
 //! One connection: the handshake, the protocol, and the bounds on both.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -19,9 +20,8 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use crate::config::Limits;
-use crate::limits::{Guarded, paced};
+use crate::limits::{Guarded, Vigil, paced};
 use crate::metrics::Metrics;
-use crate::refusal::{Code, Refusal};
 use crate::tls::{H2, Tls};
 
 /// Bytes that are read from a connection at a time at most; also the hardest bound on a head of HTTP/1.
@@ -75,14 +75,21 @@ impl Shared {
         let _ = stream.set_nodelay(true);
         let stream = Guarded::new(stream, &self.limits, Arc::clone(&self.metrics));
         let Some(tls) = &self.tls else {
-            return self.speak(stream, peer, self.builder.clone().http1_only(), watcher).await;
+            return self.speak(stream, peer, self.builder.clone().http1_only(), None, watcher).await;
         };
+        let sent = stream.sent();
         match tokio::time::timeout(self.limits.header_time, tls.acceptor().accept(stream)).await {
             Ok(Ok(stream)) => {
                 let builder = self.builder.clone();
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-                let builder = if h2 { builder.http2_only() } else { builder.http1_only() };
-                self.speak(stream, peer, builder, watcher).await;
+                let (builder, vigil) = match h2 {
+                    true => {
+                        let vigil = Vigil::new(&self.limits, Arc::clone(&self.metrics), sent);
+                        (builder.http2_only(), Some(vigil))
+                    }
+                    false => (builder.http1_only(), None),
+                };
+                self.speak(stream, peer, builder, vigil, watcher).await;
             }
             Ok(Err(error)) => tracing::debug!(peer = %peer.address, %error, "a TLS handshake failed"),
             Err(_) => tracing::debug!(peer = %peer.address, "a TLS handshake took too long"),
@@ -94,25 +101,36 @@ impl Shared {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: Peer,
         builder: Builder<TokioExecutor>,
+        vigil: Option<Arc<Vigil>>,
         watcher: Watcher,
     ) {
-        let shared = Arc::clone(self);
+        let (shared, watching) = (Arc::clone(self), vigil.clone());
         let service = service_fn(move |request| {
-            let shared = Arc::clone(&shared);
-            async move { Ok::<_, Infallible>(shared.answer(request, peer).await) }
+            let (shared, turn) = (Arc::clone(&shared), watching.as_ref().map(Vigil::turn));
+            async move {
+                let answer = shared.answer(request, peer).await;
+                Ok::<_, Infallible>(match turn {
+                    Some(turn) => turn.over(answer),
+                    None => answer,
+                })
+            }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(peer = %peer.address, %error, "a connection ended early");
+        let over = async {
+            match &vigil {
+                Some(vigil) => vigil.over().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            ended = watcher.watch(connection) => if let Err(error) = ended {
+                tracing::debug!(peer = %peer.address, %error, "a connection ended early");
+            },
+            () = over => tracing::debug!(peer = %peer.address, "a connection asks for nothing"),
         }
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response {
-        if head_bytes(&request) > self.limits.head_bytes {
-            let message = format!("a request's head may have at most {} bytes here", self.limits.head_bytes);
-            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return Refusal::new(status, Code::SizeInvalid, message).into_response();
-        }
         let mut request: Request<Body> = request.map(|body| paced(body, &self.limits));
         request.extensions_mut().insert(peer);
         match self.router.clone().call(request).await {
@@ -120,12 +138,4 @@ impl Shared {
             Err(never) => match never {},
         }
     }
-}
-
-/// About what the head had on the wire.
-fn head_bytes(request: &Request<Incoming>) -> usize {
-    let headers: &HeaderMap = request.headers();
-    let fields: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
-    fields + path
 }

@@ -60,8 +60,6 @@ impl Object {
             (header::CONTENT_TYPE, self.content_type.clone()),
             (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
             (header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control)),
-            // Anyone may have pushed this; a browser must not take it for a page of ours.
-            (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         ];
         let digest = self.digest.to_string();
         let named = [
@@ -71,6 +69,15 @@ impl Object {
         headers.extend(named.into_iter().filter_map(|(name, value)| Some((name, value.try_into().ok()?))));
         headers
     }
+}
+
+/// Makes an answer inert in a browser. Who pushes chooses the bytes of a manifest and its media type, `text/html` too, which is
+/// kept as the specification asks: a document of theirs must have neither scripts nor this origin.
+pub(crate) fn make_inert(response: &mut Response) {
+    response.headers_mut().extend([
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ]);
 }
 
 /// A media type that storage has checked as a header's value.

@@ -42,7 +42,8 @@ pub(crate) async fn put(
     let changes = changes(registry, name, &tags, request).await?;
 
     let bound = Bound { what: "a manifest", limit: limits.manifest_bytes as u64, idle: limits.upload_idle };
-    let bytes = receive::into_memory(body, &request.headers, bound).await?;
+    // The room is given back at the end of this.
+    let (bytes, _room) = receive::into_memory(body, &request.headers, bound, &registry.room).await?;
     let digest = digest(reference, &bytes)?;
     let manifest = Manifest::read(content_type, &bytes, limits.manifest_references).map_err(invalid)?;
     let about = match manifest.subject {

@@ -10,7 +10,7 @@ use crate::router::Registry;
 const MOST_ASKED: usize = 128;
 
 /// Lets `name` hold a blob that the repository `from` holds, or, if that is not said, any repository. Says whether it
-/// does. From where the caller may not read, nothing is taken.
+/// does. From where the caller may not read, nothing is taken; who may not read everything has to say where.
 pub(crate) async fn mount(
     registry: &Registry,
     name: &RepositoryName,
@@ -23,10 +23,11 @@ pub(crate) async fn mount(
     let held = match from.map(str::parse) {
         Some(Ok(from)) => may_read(&from) && repositories.confirm_link(&from, digest).await?,
         Some(Err(_)) => false,
+        None if !caller.is_some_and(Caller::may_read_all) => false,
         None if repositories.confirm_link(name, digest).await? => true,
         // Bytes that no repository holds any more are not there, so a blob that was deleted stays deleted.
         None if blobs.find(digest).await?.is_none() => false,
-        None => repositories.holder(digest, MOST_ASKED, may_read).await?.is_some(),
+        None => repositories.holder(digest, MOST_ASKED).await?.is_some(),
     };
     if !held {
         return Ok(false);

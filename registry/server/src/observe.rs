@@ -4,6 +4,7 @@
 //! `debug`. Lines that are written while a request is answered stand in its span and so carry its id.
 
 use std::fmt::{self, Display};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -81,20 +82,9 @@ pub(crate) async fn observe(State(registry): State<Arc<Registry>>, request: Requ
     let span = tracing::info_span!("request", %id, account = Empty);
     let _uploading = registry.metrics.uploading(kind, &method);
 
-    let admitted = match (&registry.rate, peer) {
-        (Some(rate), Some(address)) if kind != Kind::Operation => rate.admits(address),
-        _ => true,
-    };
-    let mut response = if admitted {
-        next.run(request).instrument(span.clone()).await
-    } else {
-        Refusal::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            Code::TooManyRequests,
-            "too many requests; ask more slowly",
-        )
-        .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-        .into_response()
+    let mut response = match admit(&registry, &request, kind, peer) {
+        Ok(()) => next.run(request).instrument(span.clone()).await,
+        Err(refusal) => refusal.into_response(),
     };
 
     if let Some(id) = id.header() {
@@ -113,6 +103,30 @@ pub(crate) async fn observe(State(registry): State<Arc<Registry>>, request: Requ
         }
     });
     response
+}
+
+/// What is refused before anybody looks at what is asked for.
+fn admit(registry: &Registry, request: &Request, kind: Kind, peer: Option<IpAddr>) -> Result<(), Refusal> {
+    let most = registry.config.limits.head_bytes;
+    if head_bytes(request) > most {
+        let message = format!("a request's head may have at most {most} bytes here");
+        return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Code::SizeInvalid, message));
+    }
+    match (&registry.rate, peer) {
+        (Some(rate), Some(address)) if kind != Kind::Operation && !rate.admits(address) => {
+            let message = "too many requests; ask more slowly";
+            Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests, message)
+                .header(header::RETRY_AFTER, HeaderValue::from_static("1")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// About what the head had on the wire.
+fn head_bytes(request: &Request) -> usize {
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    fields.sum::<usize>() + path
 }
 
 #[cfg(test)]

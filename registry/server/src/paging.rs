@@ -13,6 +13,11 @@ use crate::router::query;
 /// What stands in a query as it is; the slashes of names stay readable.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
+/// A text as it stands in a query.
+pub(crate) fn query_value(text: &str) -> String {
+    utf8_percent_encode(text, PLAIN).to_string()
+}
+
 /// Which part of a list is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Page {

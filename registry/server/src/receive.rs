@@ -6,13 +6,15 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use plyos_blobs::Upload;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::range::number;
 use crate::refusal::{Code, Refusal};
@@ -24,6 +26,13 @@ const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// Bytes that are appended to an upload at a time, if so many are there; with one piece more, the memory of an upload.
 const BATCH: u64 = 512 * 1024;
+
+/// Bytes of bodies that are held in memory, of all requests together; a manifest may have 4 MiB.
+const MOST_IN_MEMORY: usize = 64 * 1024 * 1024;
+/// They are counted in steps of so many: most manifests take one.
+const STEP: usize = 64 * 1024;
+/// How long a request waits for memory.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How much of a body is taken.
 #[derive(Clone, Copy, Debug)]
@@ -133,23 +142,68 @@ async fn gather(body: &mut Body, first: Bytes) -> Batch {
     batch
 }
 
-/// Holds a small body in memory.
+/// Memory for the bodies of all requests that are held whole.
+#[derive(Debug)]
+pub(crate) struct Room {
+    steps: Arc<Semaphore>,
+    /// How long to wait for some.
+    patience: Duration,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { steps: Arc::new(Semaphore::new(MOST_IN_MEMORY / STEP)), patience: PATIENCE }
+    }
+}
+
+/// A part of it, given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Taken(OwnedSemaphorePermit);
+
+impl Room {
+    fn take(&self) -> Option<Taken> {
+        // Never closed.
+        Arc::clone(&self.steps).try_acquire_many_owned(0).ok().map(Taken)
+    }
+
+    /// Makes a part large enough for so many bytes.
+    async fn enlarge(&self, taken: &mut Taken, bytes: usize) -> Result<(), Refusal> {
+        let more = bytes.div_ceil(STEP).saturating_sub(taken.0.num_permits());
+        let more = Arc::clone(&self.steps).acquire_many_owned(more as u32);
+        match tokio::time::timeout(self.patience, more).await {
+            Ok(Ok(more)) => {
+                taken.0.merge(more);
+                Ok(())
+            }
+            _ => {
+                let message = "too much is being taken in at once; try again";
+                Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Code::TooManyRequests, message)
+                    .header(header::RETRY_AFTER, HeaderValue::from_static("5")))
+            }
+        }
+    }
+}
+
+/// Holds a small body in memory, as much of it as has come. The room that it takes is to be kept as long as the bytes are.
 pub(crate) async fn into_memory(
     body: &mut Body,
     headers: &HeaderMap,
     bound: Bound<'_>,
-) -> Result<Bytes, Refusal> {
+    room: &Room,
+) -> Result<(Bytes, Taken), Refusal> {
     if content_length(headers).unwrap_or(0) > bound.limit {
         return Err(Refusal::too_large(bound.what, bound.limit));
     }
-    let mut whole = BytesMut::new();
+    let (mut whole, mut taken) = (BytesMut::new(), room.take().ok_or_else(Refusal::storage)?);
     while let Some(piece) = next(body, bound.idle).await? {
-        if whole.len() as u64 + piece.len() as u64 > bound.limit {
+        let length = whole.len() + piece.len();
+        if length as u64 > bound.limit {
             return Err(Refusal::too_large(bound.what, bound.limit));
         }
+        room.enlarge(&mut taken, length).await?;
         whole.extend_from_slice(&piece);
     }
-    Ok(whole.freeze())
+    Ok((whole.freeze(), taken))
 }
 
 /// Reads and forgets what is left of a refused body, within reason.
@@ -200,4 +254,29 @@ pub(crate) async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes
 fn broken_off(error: &axum::Error) -> Refusal {
     tracing::debug!(%error, "a client stopped sending");
     Refusal::bad(Code::SizeInvalid, "the body ended early; send the rest")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse;
+
+    #[tokio::test]
+    async fn what_is_held_in_memory_is_bounded_for_all_together() {
+        let room = Room { steps: Arc::new(Semaphore::new(4)), patience: Duration::from_millis(20) };
+        let bound = Bound { what: "a manifest", limit: 1024 * 1024, idle: Duration::from_secs(60) };
+        let take = async |steps: usize| {
+            let mut body = Body::from(vec![7; steps * STEP]);
+            into_memory(&mut body, &HeaderMap::new(), bound, &room).await
+        };
+        let (bytes, first) = take(3).await.unwrap();
+        assert_eq!(bytes.len(), 3 * STEP);
+        let refused = take(2).await.err().unwrap().into_response();
+        assert_eq!((refused.status().as_u16(), refused.headers().contains_key("retry-after")), (503, true));
+        let (_, second) = take(1).await.unwrap();
+        drop((first, second));
+        // Nothing was lost over the refusal.
+        assert_eq!(room.steps.available_permits(), 4);
+        assert!(take(4).await.is_ok());
+    }
 }

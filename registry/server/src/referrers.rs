@@ -34,7 +34,7 @@ pub(crate) async fn answer(
     if !is_read(&request.method) {
         return Err(Refusal::method("GET, HEAD"));
     }
-    let page = Page::asked(request, MOST)?;
+    let page = Page::asked(request, MOST.min(registry.config.limits.tags))?;
     let last = page.last.as_deref().map(str::parse::<Digest>).transpose()?;
     let wanted_type = query(request, "artifactType").filter(|wanted| !wanted.is_empty());
     let wanted = |descriptor: &[u8]| match &wanted_type {

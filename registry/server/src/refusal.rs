@@ -145,7 +145,13 @@ impl From<StoreError> for Refusal {
                 Self::new(StatusCode::CONFLICT, Code::Conflict, message)
             }
             StoreError::Condemned => {
-                Self::storage().header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unknown, error.to_string())
+                    .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            }
+            // The path is for the operator.
+            StoreError::Overtaken { .. } => {
+                let message = "another request went on with this upload; ask how far it has come";
+                Self::new(StatusCode::CONFLICT, Code::BlobUploadInvalid, message)
             }
             // What our own client answers by sending the blob whole.
             StoreError::SourceGone => Self::bad(Code::BlobUploadInvalid, error.to_string()),
@@ -250,6 +256,18 @@ mod tests {
         assert_eq!([Unknown, Conflict].map(Code::as_str), ["UNKNOWN", "CONFLICT"]);
         let server_error = Refusal::storage();
         assert!(server_error.status.is_server_error() && server_error.code == Unknown);
+    }
+
+    #[test]
+    fn what_a_client_can_do_about_a_failure_is_told() {
+        let condemned = Refusal::from(StoreError::Condemned).into_response();
+        assert_eq!(
+            (condemned.status().as_u16(), &condemned.headers()["retry-after"]),
+            (503, &HeaderValue::from_static("1"))
+        );
+        let overtaken = Refusal::from(StoreError::Overtaken { path: "uploads/0".to_owned() });
+        assert_eq!((overtaken.status.as_u16(), overtaken.code), (409, Code::BlobUploadInvalid));
+        assert!(!overtaken.message.contains("uploads/0"), "{}", overtaken.message);
     }
 
     async fn body(refusal: Refusal) -> Value {

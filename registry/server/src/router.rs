@@ -23,7 +23,8 @@ use crate::refusal::Refusal;
 use crate::route::{self, Oci};
 use crate::serve::{Error, request_rate};
 use crate::{
-    blobs, catalog, compose, extensions, manifests, page, receive, referrers, repositories, tags, uploads,
+    blobs, catalog, compose, content, extensions, manifests, page, receive, referrers, repositories, tags,
+    uploads,
 };
 
 /// The description of what is ours, beside what OCI distribution describes.
@@ -41,6 +42,7 @@ pub(crate) struct Registry {
     pub(crate) offers: page::Offers,
     pub(crate) packing: PackQueue,
     pub(crate) copies: compose::Copies,
+    pub(crate) room: receive::Room,
 }
 
 impl Registry {
@@ -70,6 +72,7 @@ impl Registry {
             offers: page::Offers::default(),
             packing: PackQueue::new(config.packing),
             copies: compose::Copies::default(),
+            room: receive::Room::default(),
         }))
     }
 }
@@ -136,7 +139,7 @@ async fn answer_openapi() -> Response {
 async fn answer_token(State(registry): State<Arc<Registry>>, request: Request) -> Response {
     let (parts, mut body) = request.into_parts();
     let idle = registry.config.limits.upload_idle;
-    let answer = access::answer_token(&registry.access, &parts, &mut body, idle).await;
+    let answer = access::answer_token(&registry.access, &parts, &mut body, idle, &registry.room).await;
     finish(answer, &parts, body).await
 }
 
@@ -147,6 +150,7 @@ async fn answer_oci(State(registry): State<Arc<Registry>>, request: Request) -> 
     let mut response = finish(answer, &parts, body).await;
     // Docker and its descendants look for this to know that they speak to a registry.
     response.headers_mut().insert(HeaderName::from_static("docker-distribution-api-version"), version);
+    content::make_inert(&mut response);
     response
 }
 
@@ -177,7 +181,9 @@ fn base(method: &Method) -> Result<Response, Refusal> {
 async fn answer_catalog(State(registry): State<Arc<Registry>>, request: Request) -> Response {
     let (mut parts, mut body) = request.into_parts();
     let answer = static_file(&registry, &mut parts, &mut body).await;
-    finish(answer, &parts, body).await
+    let mut response = finish(answer, &parts, body).await;
+    content::make_inert(&mut response);
+    response
 }
 
 async fn static_file(registry: &Registry, request: &mut Parts, body: &mut Body) -> Result<Response, Refusal> {

@@ -101,18 +101,20 @@ impl Server {
         Ok(Self { registry, shared })
     }
 
-    /// Takes over accounts, rules and token key of `config` and reads the certificate again. Other settings need a
-    /// restart. What cannot be taken over stays as it was.
+    /// Takes over who may do what (`anonymous-pull`, `anonymous-push`, `public-url`, everything of `access`, rules and groups) of
+    /// `config` and reads the certificate again from where it was. Other settings need a restart. If one of the two cannot be had,
+    /// both stay as they were.
     ///
     /// # Errors
     ///
     /// [`Error::Access`] or [`Error::Tls`].
     pub fn reload(&self, config: &Config) -> Result<(), Error> {
-        self.registry.access.reload(config)?;
-        match &self.shared.tls {
-            Some(tls) => Ok(tls.reload()?),
-            None => Ok(()),
+        let decided = self.registry.access.read(config)?;
+        if let Some(tls) = &self.shared.tls {
+            tls.take_over(tls.read()?);
         }
+        self.registry.access.take_over(decided);
+        Ok(())
     }
 
     /// Serves on `listener`, and metrics and health on `metrics` if there is one, until `shutdown` is ready.

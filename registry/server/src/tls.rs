@@ -30,7 +30,16 @@ pub(crate) struct Tls {
     certificate: PathBuf,
     key: PathBuf,
     acceptor: RwLock<TlsAcceptor>,
-    stamps: Mutex<[Option<SystemTime>; 2]>,
+    stamps: Mutex<Stamps>,
+}
+
+/// When certificate and key were last changed.
+type Stamps = [Option<SystemTime>; 2];
+
+/// What the files say now.
+pub(crate) struct Renewed {
+    acceptor: TlsAcceptor,
+    stamps: Stamps,
 }
 
 impl Tls {
@@ -52,13 +61,16 @@ impl Tls {
         self.acceptor.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the files again. After an error the old certificate stays.
-    pub(crate) fn reload(&self) -> Result<(), TlsError> {
+    /// Reads the files again, for [`Tls::take_over`].
+    pub(crate) fn read(&self) -> Result<Renewed, TlsError> {
         let stamps = [modified(&self.certificate), modified(&self.key)];
-        let acceptor = acceptor(&self.certificate, &self.key)?;
-        *self.acceptor.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
-        *self.stamps.lock().unwrap_or_else(PoisonError::into_inner) = stamps;
-        Ok(())
+        Ok(Renewed { acceptor: acceptor(&self.certificate, &self.key)?, stamps })
+    }
+
+    /// New connections begin with this.
+    pub(crate) fn take_over(&self, renewed: Renewed) {
+        *self.acceptor.write().unwrap_or_else(PoisonError::into_inner) = renewed.acceptor;
+        *self.stamps.lock().unwrap_or_else(PoisonError::into_inner) = renewed.stamps;
     }
 
     /// Reads the files again if one has changed: whoever renews certificates need not know us.
@@ -67,7 +79,7 @@ impl Tls {
         if stamps == *self.stamps.lock().unwrap_or_else(PoisonError::into_inner) {
             return;
         }
-        match self.reload() {
+        match self.read().map(|renewed| self.take_over(renewed)) {
             Ok(()) => tracing::info!(certificate = %self.certificate.display(), "read the certificate again"),
             // One of the two may be written yet; the next look tells.
             Err(error) => tracing::warn!(%error, "the certificate stays as it was"),

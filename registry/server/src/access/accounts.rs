@@ -31,10 +31,18 @@ const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// One more check for an address that has used its burst.
 const ANOTHER_CHECK: Duration = Duration::from_secs(2);
-/// What a name that nobody has is checked against: of the usual cost, and of no password.
-const NOBODY: &str = "$2b$10$abcdefghijklmnopqrstuu0aHHoEmvgekL6BO8ssX6MmZi8RSzvN2";
+/// Salt and hash of no password.
+const NO_PASSWORD: &str = "abcdefghijklmnopqrstuu0aHHoEmvgekL6BO8ssX6MmZi8RSzvN2";
+/// What `htpasswd` and others take, for a file without accounts.
+const USUAL_COST: u32 = 10;
 
-type Hashes = HashMap<String, String>;
+/// What the file says.
+struct Hashes {
+    by_name: HashMap<String, String>,
+    /// What a name that nobody has is checked against: of no password, and of the highest cost in the file, so that it takes as
+    /// long as a name that somebody has.
+    nobody: String,
+}
 
 /// The accounts of a server.
 pub(super) struct Accounts {
@@ -43,7 +51,7 @@ pub(super) struct Accounts {
     remembered: Mutex<HashMap<[u8; 32], Instant>>,
     remembering: Hmac<Sha256>,
     rate: AddressRate,
-    processors: Semaphore,
+    processors: Arc<Semaphore>,
 }
 
 struct Reading {
@@ -95,14 +103,14 @@ impl Accounts {
             // HMAC takes keys of any length.
             remembering: Hmac::new_from_slice(&key).map_err(io::Error::other)?,
             rate: AddressRate::new(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN), ANOTHER_CHECK),
-            processors: Semaphore::new(processors),
+            processors: Arc::new(Semaphore::new(processors)),
         })
     }
 
     /// Checks a password that came from an address.
     pub(super) async fn check(&self, name: &str, password: &str, from: IpAddr) -> Verdict {
         let hashes = self.hashes();
-        let hash = hashes.get(name);
+        let hash = hashes.by_name.get(name);
         // With the hash in it, a changed password is another one.
         let mark = self.mark(&[name, password, hash.map_or("", String::as_str)]);
         if hash.is_some() && lock(&self.remembered).get(&mark).is_some_and(|until| *until > Instant::now()) {
@@ -111,13 +119,18 @@ impl Accounts {
         if !self.rate.admits(from) {
             return Verdict::TooMany;
         }
-        let Ok(Ok(_permit)) = tokio::time::timeout(PATIENCE, self.processors.acquire()).await else {
+        let processor = Arc::clone(&self.processors).acquire_owned();
+        let Ok(Ok(processor)) = tokio::time::timeout(PATIENCE, processor).await else {
             return Verdict::Busy;
         };
-        let (password, against) = (password.to_owned(), hash.map_or(NOBODY, String::as_str).to_owned());
-        let matches =
-            tokio::task::spawn_blocking(move || bcrypt::verify(password, &against).unwrap_or(false));
-        let matches = matches.await.unwrap_or(false);
+        let (password, against) = (password.to_owned(), hash.unwrap_or(&hashes.nobody).to_owned());
+        let check = move || {
+            let matches = bcrypt::verify(password, &against).unwrap_or(false);
+            // Only now: the check goes on when whoever asked goes away.
+            drop(processor);
+            matches
+        };
+        let matches = tokio::task::spawn_blocking(check).await.unwrap_or(false);
         if hash.is_none() || !matches {
             return Verdict::Wrong;
         }
@@ -156,7 +169,7 @@ impl Accounts {
                 if stamp != reading.stamp {
                     reading.hashes = Arc::new(parse(&read(&self.path)?)?);
                     reading.stamp = stamp;
-                    tracing::info!(path = %self.path.display(), accounts = reading.hashes.len(), "read the accounts again");
+                    tracing::info!(path = %self.path.display(), accounts = reading.hashes.by_name.len(), "read the accounts again");
                 }
                 Ok(())
             };
@@ -184,28 +197,32 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 fn parse(text: &str) -> Result<Hashes, FileError> {
-    let mut hashes = Hashes::new();
+    let (mut by_name, mut highest) = (HashMap::new(), None);
     for (at, line) in text.lines().enumerate() {
         let (line, number) = (line.trim(), at + 1);
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let (name, hash) = line.split_once(':').ok_or(FileError::Line(number))?;
-        if hash.parse::<bcrypt::HashParts>().is_err() || name.is_empty() {
+        let parts = hash.parse::<bcrypt::HashParts>().map_err(|_| FileError::Line(number))?;
+        if name.is_empty() {
             return Err(FileError::Line(number));
         }
+        highest = highest.max(Some(parts.get_cost()));
         let taken = matches!(name, "*" | "anonymous") || name.starts_with('@');
-        if taken || hashes.insert(name.to_owned(), hash.to_owned()).is_some() {
+        if taken || by_name.insert(name.to_owned(), hash.to_owned()).is_some() {
             return Err(FileError::Name(number));
         }
     }
-    Ok(hashes)
+    let nobody = format!("$2b${:02}${NO_PASSWORD}", highest.unwrap_or(USUAL_COST));
+    Ok(Hashes { by_name, nobody })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
+    use std::task::Poll;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -217,16 +234,42 @@ mod tests {
     #[test]
     fn lines_are_checked() {
         let good = line("ann", "x");
-        assert_eq!(parse(&format!("# people\n\n{good}")).unwrap().len(), 1);
+        assert_eq!(parse(&format!("# people\n\n{good}")).unwrap().by_name.len(), 1);
         for bad in ["ann", "ann:", "ann:secret", ":$2b$", "ann:{SHA}x", "ann:$apr1$x$y", &good[3..]] {
-            assert!(matches!(parse(bad), Err(FileError::Line(1))), "{bad}");
+            assert!(matches!(parse(bad).err(), Some(FileError::Line(1))), "{bad}");
         }
         for name in ["*", "anonymous", "@dev"] {
-            assert!(matches!(parse(&line(name, "x")), Err(FileError::Name(1))), "{name}");
+            assert!(matches!(parse(&line(name, "x")).err(), Some(FileError::Name(1))), "{name}");
         }
-        assert!(matches!(parse(&(good.clone() + &good)), Err(FileError::Name(2))));
-        // So that an unknown name takes as long as a known one.
-        assert_eq!(NOBODY.parse::<bcrypt::HashParts>().unwrap().get_cost(), 10);
+        assert!(matches!(parse(&(good.clone() + &good)).err(), Some(FileError::Name(2))));
+    }
+
+    #[test]
+    fn an_unknown_name_costs_as_much_as_a_known_one() {
+        let dear = format!("bob:{}\n", bcrypt::hash("x", 6).unwrap());
+        for (file, cost) in [(String::new(), 10), (line("ann", "x"), 4), (line("ann", "x") + &dear, 6)] {
+            let nobody = parse(&file).unwrap().nobody;
+            assert_eq!(nobody.parse::<bcrypt::HashParts>().unwrap().get_cost(), cost, "{file}");
+            assert!(matches!(bcrypt::verify("x", &nobody), Ok(false)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_check_keeps_its_processor_when_whoever_asked_goes_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("htpasswd");
+        // Dear enough to be still under way when it is looked for.
+        fs::write(&path, format!("ann:{}\n", bcrypt::hash("right", 12).unwrap())).unwrap();
+        let accounts = Accounts::open(&path, 4).unwrap();
+        let all = accounts.processors.available_permits();
+        {
+            let mut check = std::pin::pin!(accounts.check("ann", "wrong", HERE));
+            let begun = std::future::poll_fn(|context| Poll::Ready(check.as_mut().poll(context)));
+            assert!(begun.await.is_pending());
+        }
+        assert_eq!(accounts.processors.available_permits(), all - 1);
+        let back = accounts.processors.acquire_many(all as u32);
+        assert!(tokio::time::timeout(Duration::from_secs(60), back).await.is_ok());
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use super::policy::Policy;
 use super::rights::{ALL, Resource, Rights};
 use super::token::{self, Claims, Grant};
 use super::{Access, Decided};
-use crate::receive::{self, Bound};
+use crate::receive::{self, Bound, Room};
 use crate::refusal::{Code, Refusal};
 use crate::router::is_read;
 
@@ -33,13 +33,14 @@ pub(crate) async fn answer(
     request: &Parts,
     body: &mut Body,
     idle: std::time::Duration,
+    room: &Room,
 ) -> Result<Response, Refusal> {
     let decided = access.now();
     match request.method {
         ref method if is_read(method) => decided.by_query(request).await,
         Method::POST => {
             let bound = Bound { what: "a form", limit: LARGEST_FORM, idle };
-            let form = receive::into_memory(body, &request.headers, bound).await?;
+            let (form, _room) = receive::into_memory(body, &request.headers, bound, room).await?;
             decided.by_form(request, &form).await
         }
         _ => Err(Refusal::method("GET, HEAD, POST")),

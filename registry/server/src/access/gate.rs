@@ -53,6 +53,12 @@ impl Caller {
         self.may(Right::Pull, Resource::Repository(repository))
     }
 
+    /// Whether they may read every repository, those to come too. A token never says so.
+    pub(crate) fn may_read_all(&self) -> bool {
+        let by_account = self.grants.is_none() && self.policy.allows_reading_all(self.account());
+        self.policy.allows_reading_all(None) || by_account
+    }
+
     /// Whether they may read a catalog.
     pub(crate) fn may_read_catalog(&self, catalog: &str) -> bool {
         self.may(Right::Pull, Resource::Catalog(catalog))
@@ -130,7 +136,8 @@ impl Decided {
         match accounts.check(name, password, from).await {
             Verdict::Right => Ok(true),
             Verdict::Wrong => {
-                tracing::warn!(account = %printable(name), %from, "a login failed");
+                // As text, so that it is quoted: a name with spaces could look like other fields.
+                tracing::warn!(account = printable(name).as_str(), %from, "a login failed");
                 Ok(false)
             }
             Verdict::TooMany => Err(later(

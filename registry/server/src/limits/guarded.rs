@@ -5,6 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,6 +18,7 @@ use crate::metrics::Metrics;
 pub(crate) struct Guarded<S> {
     inner: S,
     metrics: Arc<Metrics>,
+    sent: Arc<AtomicU64>,
     watch: Watch,
 }
 
@@ -24,7 +26,12 @@ impl<S> Guarded<S> {
     pub(crate) fn new(inner: S, limits: &Limits, metrics: Arc<Metrics>) -> Self {
         let demand =
             Demand { idle: limits.response_idle, rate: limits.minimum_rate, grace: limits.rate_grace };
-        Self { inner, metrics, watch: Watch::new(demand) }
+        Self { inner, metrics, sent: Arc::default(), watch: Watch::new(demand) }
+    }
+
+    /// A count of the bytes that it takes.
+    pub(crate) fn sent(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.sent)
     }
 
     fn wrote(
@@ -35,6 +42,7 @@ impl<S> Guarded<S> {
         match &result {
             Poll::Ready(Ok(bytes)) => {
                 self.metrics.sent(*bytes as u64);
+                self.sent.fetch_add(*bytes as u64, Ordering::Relaxed);
                 self.watch.moved(*bytes as u64);
             }
             Poll::Ready(Err(_)) => {}

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::stream::TryStreamExt;
 use maud::{Markup, html};
 use plyos_blobs::{CatalogName, CatalogPath, Digest, StoreError};
 use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::roles::{self, Holders, Role, Target};
 use super::{order, shown};
@@ -15,7 +17,9 @@ use crate::router::Registry;
 /// What everything is reached through.
 const TIMESTAMP: &str = "metadata/timestamp.json";
 /// Longest metadata file that is looked into.
-const LONGEST: u64 = 16 * 1024 * 1024;
+const LONGEST: u64 = 8 * 1024 * 1024;
+/// Most targets of a catalog that are shown.
+const MOST_TARGETS: usize = 20_000;
 /// Highest version of a root that is looked for: a root a week for 80 years.
 const MOST_ROOTS: u64 = 4096;
 /// What runs out sooner than this is marked, in seconds.
@@ -39,6 +43,8 @@ pub(super) struct Offer {
     pub(super) signed_at: String,
     /// Without the keyring.
     pub(super) targets: usize,
+    /// Whether there are more targets than are shown.
+    pub(super) more: bool,
     /// Sorted by name, numbers as numbers.
     pub(super) offered: Vec<Target>,
     pub(super) keyring: Option<Target>,
@@ -59,105 +65,163 @@ impl Offer {
     }
 }
 
-/// Catalogs that were read, by name, as long as their timestamps stay: a large one takes a while to read.
-#[derive(Debug, Default)]
+/// Catalogs that were read, by name, as long as their timestamps stay: a large one takes a while to read. One is read at a time, because
+/// it is in memory whole.
+#[derive(Debug)]
 pub(crate) struct Offers {
-    known: Mutex<HashMap<String, (Digest, Arc<Offer>)>>,
+    known: Mutex<HashMap<String, Known>>,
+    reading: Arc<Semaphore>,
 }
 
-/// Most catalogs that are remembered; when full, all are forgotten.
+/// A catalog that was read.
+#[derive(Debug)]
+struct Known {
+    timestamp: Digest,
+    /// None if nothing can be told from its timestamp.
+    offer: Option<Arc<Offer>>,
+    read_at: Instant,
+}
+
+/// Most catalogs, and targets of all of them, that are remembered; when full, all are forgotten.
 const MOST_REMEMBERED: usize = 32;
+const MOST_TARGETS_REMEMBERED: usize = 2 * MOST_TARGETS;
+/// How long an incomplete catalog is remembered: it may have been just being published.
+const INCOMPLETE: Duration = Duration::from_secs(10);
+
+/// Held by whatever works on a catalog, to its end.
+type Turn = Arc<OwnedSemaphorePermit>;
+
+impl Default for Offers {
+    fn default() -> Self {
+        Self { known: Mutex::default(), reading: Arc::new(Semaphore::new(1)) }
+    }
+}
 
 impl Offers {
-    fn find(&self, name: &CatalogName, timestamp: &Digest) -> Option<Arc<Offer>> {
+    fn find(&self, name: &CatalogName, timestamp: &Digest, now: Instant) -> Option<Option<Arc<Offer>>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(name.as_str()).filter(|(digest, _)| digest == timestamp).map(|(_, offer)| Arc::clone(offer))
+        let known = known.get(name.as_str()).filter(|known| known.timestamp == *timestamp)?;
+        let whole = known.offer.as_ref().is_some_and(|offer| offer.missing.is_empty());
+        let fresh = whole || now.saturating_duration_since(known.read_at) < INCOMPLETE;
+        fresh.then(|| known.offer.clone())
     }
 
-    fn keep(&self, name: &CatalogName, timestamp: Digest, offer: &Arc<Offer>) {
+    fn keep(&self, name: &CatalogName, timestamp: Digest, offer: Option<Arc<Offer>>, read_at: Instant) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_REMEMBERED {
+        let count = |offer: &Option<Arc<Offer>>| offer.as_ref().map_or(0, |offer| offer.offered.len());
+        let targets: usize = known.values().map(|known| count(&known.offer)).sum();
+        if known.len() >= MOST_REMEMBERED || targets + count(&offer) > MOST_TARGETS_REMEMBERED {
             known.clear();
         }
-        known.insert(name.to_string(), (timestamp, Arc::clone(offer)));
+        known.insert(name.to_string(), Known { timestamp, offer, read_at });
     }
 }
 
-/// What a catalog says; `None` if there is no timestamp.
+/// What a catalog says; `None` if there is no timestamp, or nothing can be told from it.
 pub(super) async fn offer(registry: &Registry, name: &CatalogName) -> Result<Option<Arc<Offer>>, StoreError> {
     let Ok(path) = TIMESTAMP.parse::<CatalogPath>() else { return Ok(None) };
     let Some(timestamp) = registry.storage.catalog.find(name, &path).await? else { return Ok(None) };
-    if let Some(known) = registry.offers.find(name, &timestamp.digest) {
-        return Ok(Some(known));
+    let known = || registry.offers.find(name, &timestamp.digest, Instant::now());
+    if let Some(known) = known() {
+        return Ok(known);
     }
-    let Some(offer) = read_all(registry, name).await?.map(Arc::new) else { return Ok(None) };
-    // What was incomplete may have been just being published.
-    if offer.missing.is_empty() {
-        registry.offers.keep(name, timestamp.digest, &offer);
+    // Never closed.
+    let Ok(turn) = Arc::clone(&registry.offers.reading).acquire_owned().await else { return Ok(None) };
+    // Perhaps by whoever had the turn before.
+    if let Some(known) = known() {
+        return Ok(known);
     }
-    Ok(Some(offer))
+    let turn = Arc::new(turn);
+    let offer = match read_all(registry, name, &turn).await? {
+        Some(offer) => arranged(offer, &turn).await,
+        None => None,
+    };
+    registry.offers.keep(name, timestamp.digest, offer.clone(), Instant::now());
+    Ok(offer)
 }
 
-async fn read_all(registry: &Registry, name: &CatalogName) -> Result<Option<Offer>, StoreError> {
+/// A catalog with its targets sorted, which takes a moment if they are many.
+async fn arranged(mut offer: Offer, turn: &Turn) -> Option<Arc<Offer>> {
+    let arrange = move || {
+        let keyring = offer.offered.iter().position(|target| target.name == "keyring");
+        offer.keyring = keyring.map(|at| offer.offered.swap_remove(at));
+        offer.offered.sort_by(|a, b| order::natural(&a.name, &b.name));
+        offer.targets = offer.offered.len();
+        Arc::new(offer)
+    };
+    apart(turn, arrange).await
+}
+
+/// Runs what takes long where it keeps nobody waiting. The turn lasts as long, even if nobody waits for what comes out.
+async fn apart<T: Send + 'static>(turn: &Turn, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let turn = Arc::clone(turn);
+    let work = move || {
+        let done = work();
+        drop(turn);
+        done
+    };
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+async fn read_all(registry: &Registry, name: &CatalogName, turn: &Turn) -> Result<Option<Offer>, StoreError> {
+    let read = async |path: &str, role: &str| read(registry, name, path, role, turn).await;
     let mut offer = Offer {
         name: name.to_string(),
         roles: Vec::new(),
         missing: Vec::new(),
         signed_at: String::new(),
         targets: 0,
+        more: false,
         offered: Vec::new(),
         keyring: None,
     };
-    let Some(timestamp) = read(registry, name, TIMESTAMP, "timestamp").await? else {
+    let Some(timestamp) = read(TIMESTAMP, "timestamp").await? else {
         return Ok(None);
     };
-    let signed_at = timestamp.1.get("x-plyos-signed-at").and_then(Value::as_str).unwrap_or("not said");
+    let signed_at = timestamp.signed.get("x-plyos-signed-at").and_then(Value::as_str).unwrap_or("not said");
     offer.signed_at = shown::text(signed_at);
-    let root = newest_root(registry, name).await?;
-    let keys = root.as_ref().map(|(_, signed)| signed.clone()).unwrap_or_default();
+    let root = read(&newest_root(registry, name).await?, "root").await?;
+    let (root, keys) = root.map_or((None, Value::Null), |root| (Some(root.role), root.signed));
 
-    let mut listed = roles::listed(&timestamp.1);
-    offer.keep(timestamp.0, roles::holders(&keys, "timestamp"));
+    let mut listed = roles::listed(&timestamp.signed);
+    offer.keep(timestamp.role, roles::holders(&keys, "timestamp"));
     let snapshot = listed.pop().filter(|(role, _)| role == "snapshot");
     let snapshot = match snapshot {
-        Some((_, version)) => {
-            read(registry, name, &format!("metadata/{version}.snapshot.json"), "snapshot").await?
-        }
+        Some((_, version)) => read(&format!("metadata/{version}.snapshot.json"), "snapshot").await?,
         None => None,
     };
-    let Some((role, signed)) = snapshot else {
+    let Some(snapshot) = snapshot else {
         offer.missing.push("snapshot".to_owned());
         return Ok(Some(offer));
     };
-    let mut listed = roles::listed(&signed);
-    offer.keep(role, roles::holders(&keys, "snapshot"));
+    let mut listed = roles::listed(&snapshot.signed);
+    offer.keep(snapshot.role, roles::holders(&keys, "snapshot"));
     // The top-level targets name the keys of the others.
     listed.sort_by_key(|(role, _)| role != "targets");
     let mut delegations = Value::Null;
     for (role_name, version) in listed {
         let path = format!("metadata/{version}.{role_name}.json");
-        let Some((role, signed)) = read(registry, name, &path, &role_name).await? else {
+        let Some(mut found) = read(&path, &role_name).await? else {
             offer.missing.push(shown::text(&role_name));
             continue;
         };
         let top = role_name == "targets";
         let holders =
             if top { roles::holders(&keys, "targets") } else { roles::delegated(&delegations, &role_name) };
-        offer.keep(role, holders);
-        offer.offered.extend(roles::targets(&signed));
+        offer.keep(found.role, holders);
+        let room = MOST_TARGETS.saturating_sub(offer.offered.len());
+        offer.more |= found.targets.len() > room;
+        found.targets.truncate(room);
+        offer.offered.append(&mut found.targets);
         if top {
-            delegations = signed;
+            delegations = found.signed;
         }
     }
-    if let Some((role, _)) = root {
+    if let Some(role) = root {
         offer.keep(role, roles::holders(&keys, "root"));
     } else {
         offer.missing.push("root".to_owned());
     }
-    let keyring = offer.offered.iter().position(|target| target.name == "keyring");
-    offer.keyring = keyring.map(|at| offer.offered.swap_remove(at));
-    offer.offered.sort_by(|a, b| order::natural(&a.name, &b.name));
-    offer.targets = offer.offered.len();
     Ok(Some(offer))
 }
 
@@ -167,8 +231,8 @@ impl Offer {
     }
 }
 
-/// The root with the highest version; versions leave none out, so they are searched by halves.
-async fn newest_root(registry: &Registry, name: &CatalogName) -> Result<Option<(Role, Value)>, StoreError> {
+/// The path of the root with the highest version; versions leave none out, so they are searched by halves.
+async fn newest_root(registry: &Registry, name: &CatalogName) -> Result<String, StoreError> {
     let (mut there, mut step) = (0, MOST_ROOTS);
     while step > 0 {
         let path = format!("metadata/{}.root.json", there + step);
@@ -179,7 +243,15 @@ async fn newest_root(registry: &Registry, name: &CatalogName) -> Result<Option<(
         }
         step /= 2;
     }
-    read(registry, name, &format!("metadata/{there}.root.json"), "root").await
+    Ok(format!("metadata/{there}.root.json"))
+}
+
+/// A metadata file that was read.
+struct Found {
+    role: Role,
+    /// What was signed, without the targets.
+    signed: Value,
+    targets: Vec<Target>,
 }
 
 async fn read(
@@ -187,7 +259,8 @@ async fn read(
     name: &CatalogName,
     path: &str,
     role: &str,
-) -> Result<Option<(Role, Value)>, StoreError> {
+    turn: &Turn,
+) -> Result<Option<Found>, StoreError> {
     // A role's name comes from the catalog, so it may be none that a path can hold.
     let Ok(path) = path.parse::<CatalogPath>() else { return Ok(None) };
     let Some(file) = registry.storage.catalog.find(name, &path).await? else { return Ok(None) };
@@ -201,7 +274,13 @@ async fn read(
     while let Some(piece) = content.stream.try_next().await? {
         bytes.extend_from_slice(&piece);
     }
-    Ok(Role::parse(role, &bytes))
+    let role = role.to_owned();
+    let parse = move || {
+        let (role, mut signed) = Role::parse(&role, &bytes)?;
+        let targets = roles::take_targets(&mut signed);
+        Some(Found { role, signed, targets })
+    };
+    Ok(apart(turn, parse).await.flatten())
 }
 
 /// When a role runs out, as a distance, with the time itself for machines.
@@ -237,5 +316,58 @@ pub(super) fn signed_at(offer: &Offer) -> Markup {
 pub(super) fn verdict(enough: bool) -> Markup {
     html! {
         @if enough { span .state.good { "enough" } } @else { span .state.bad { "missing" } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(missing: &[&str], targets: usize) -> Option<Arc<Offer>> {
+        let target = |number: usize| Target {
+            name: number.to_string(),
+            size: 0,
+            channels: String::new(),
+            layer: String::new(),
+            manifest: String::new(),
+        };
+        Some(Arc::new(Offer {
+            name: "main".to_owned(),
+            roles: Vec::new(),
+            missing: missing.iter().map(|&role| role.to_owned()).collect(),
+            signed_at: String::new(),
+            targets,
+            more: false,
+            offered: (0..targets).map(target).collect(),
+            keyring: None,
+        }))
+    }
+
+    #[test]
+    fn what_is_incomplete_is_remembered_for_a_moment() {
+        let (offers, name) = (Offers::default(), "main".parse::<CatalogName>().unwrap());
+        let (first, second) = (Digest::of(b"1"), Digest::of(b"2"));
+        let start = Instant::now();
+        let soon = start + INCOMPLETE / 2;
+        for kept in [offer(&["snapshot"], 0), None] {
+            offers.keep(&name, first, kept, start);
+            assert!(offers.find(&name, &first, soon).is_some());
+            assert!(offers.find(&name, &first, start + INCOMPLETE).is_none());
+        }
+        offers.keep(&name, first, offer(&[], 1), start);
+        assert!(offers.find(&name, &first, start + INCOMPLETE * 1000).is_some());
+        assert!(offers.find(&name, &second, start).is_none(), "another was published");
+    }
+
+    #[test]
+    fn targets_that_are_remembered_are_bounded() {
+        let offers = Offers::default();
+        let name = |number: usize| format!("c{number}").parse::<CatalogName>().unwrap();
+        let now = Instant::now();
+        for number in 0..5 {
+            offers.keep(&name(number), Digest::of(b"1"), offer(&[], MOST_TARGETS), now);
+        }
+        let there = |number: &usize| offers.find(&name(*number), &Digest::of(b"1"), now).is_some();
+        assert_eq!((0..5).filter(there).collect::<Vec<_>>(), [4]);
     }
 }

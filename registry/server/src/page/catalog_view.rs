@@ -8,7 +8,7 @@ use plyos_blobs::{CatalogName, StoreError};
 use super::catalog_facts::{self, Held, Offer};
 use super::frame::{self, Place};
 use super::overview::pages;
-use super::roles::{MOST_TARGETS, Target};
+use super::roles::Target;
 use super::{order, shown};
 use crate::router::Registry;
 
@@ -35,14 +35,14 @@ fn content(offer: &Offer, targets: &[Target], continued: bool, next: Option<&str
     html! {
         h1 { "Catalog " (offer.name) }
         dl .facts {
-            div { dt { "On offer" } dd { (offer.targets) @if offer.targets >= MOST_TARGETS { "+" } } }
+            div { dt { "On offer" } dd { (offer.targets) @if offer.more { "+" } } }
             div { dt { "Signed" } dd .words { (catalog_facts::signed_at(offer)) } }
             div { dt { "Signatures" } dd .words { (catalog_facts::verdict(offer.complete())) } }
             div { dt { "Runs out" } dd .words { (catalog_facts::first_expiry(offer)) } }
         }
         section aria-labelledby="roles" {
             h2 #roles { "Roles" }
-            @for missing in &offer.missing { p .state.bad { "The file of the role " code { (missing) } " is missing or cannot be read." } }
+            @for missing in &offer.missing { p .state.bad { "The file of the role " code { (missing) } " is missing, too large to be looked at, or cannot be read." } }
             (roles(&offer.roles))
             @if let Some(keyring) = &offer.keyring {
                 p .note { "Layer keys stand in the keyring " code { (shown::short(&keyring.manifest)) } ", signed by the root keys." }

@@ -13,7 +13,7 @@ use super::image::{Image, Part};
 use super::overview::note;
 use super::picture::{self, Bar};
 use super::repository::choose;
-use super::survey::{Survey, Tagged};
+use super::survey::{Survey, Tagged, holds};
 use super::{order, shown};
 use crate::router::Registry;
 
@@ -46,11 +46,11 @@ pub(super) async fn show(
     choices.sort_by(|a, b| order::natural(a, b));
 
     let mut footprint = Footprint::default();
-    survey.add(&mut footprint, &older.blobs()).await?;
-    let new = survey.add(&mut footprint, &newer.blobs()).await?;
+    survey.add(&mut footprint, name, &older.blobs()).await?;
+    let new = survey.add(&mut footprint, name, &newer.blobs()).await?;
     let difference = Difference {
         stored_once: new.map(|new| newer.size().saturating_sub(new)),
-        same_pieces: same_pieces(registry, &older, &newer).await?,
+        same_pieces: same_pieces(registry, name, &older, &newer).await?,
         ..parts(&older, &newer)
     };
     let above = [("Overview", "/ui/".to_owned()), (name.as_str(), format!("/ui/repository/{name}"))];
@@ -74,7 +74,12 @@ fn parts<'a>(older: &'a Tagged, newer: &'a Tagged) -> Difference<'a> {
 
 /// Bytes of the newer version that the older one has too, by blobs and by the pieces of large ones. `None` if no piece list
 /// of what changed is known.
-async fn same_pieces(registry: &Registry, older: &Tagged, newer: &Tagged) -> Result<Option<u64>, StoreError> {
+async fn same_pieces(
+    registry: &Registry,
+    name: &RepositoryName,
+    older: &Tagged,
+    newer: &Tagged,
+) -> Result<Option<u64>, StoreError> {
     let (before, after) = (older.blobs(), newer.blobs());
     let had: HashSet<Digest> = before.iter().map(|(digest, _)| *digest).collect();
     let has: HashSet<Digest> = after.iter().map(|(digest, _)| *digest).collect();
@@ -87,7 +92,7 @@ async fn same_pieces(registry: &Registry, older: &Tagged, newer: &Tagged) -> Res
     let mut known = HashSet::new();
     for (digest, size) in changed_before {
         known.extend(
-            pieces(registry, &digest, size)
+            pieces(registry, name, &digest, size)
                 .await?
                 .unwrap_or_default()
                 .into_iter()
@@ -96,7 +101,7 @@ async fn same_pieces(registry: &Registry, older: &Tagged, newer: &Tagged) -> Res
     }
     let (mut shared, mut counted) = (whole, false);
     for (digest, size) in changed_after {
-        let Some(list) = pieces(registry, &digest, size).await? else { continue };
+        let Some(list) = pieces(registry, name, &digest, size).await? else { continue };
         counted = true;
         let same = list.iter().filter(|piece| known.contains(&(piece.id, piece.length)));
         shared += same.map(|piece| u64::from(piece.length)).sum::<u64>();
@@ -104,7 +109,15 @@ async fn same_pieces(registry: &Registry, older: &Tagged, newer: &Tagged) -> Res
     Ok((counted && !known.is_empty()).then_some(shared))
 }
 
-async fn pieces(registry: &Registry, digest: &Digest, size: u64) -> Result<Option<Vec<Piece>>, StoreError> {
+async fn pieces(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+    size: u64,
+) -> Result<Option<Vec<Piece>>, StoreError> {
+    if !holds(registry, name, digest).await? {
+        return Ok(None);
+    }
     registry.storage.packer().read_list(digest, size).await
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn show(
     let parts =
         image.parts.iter().map(|part| (part, if image.form == Form::Index { "manifest" } else { "layer" }));
     for (part, role) in config.chain(parts) {
-        let new = survey.add(&mut footprint, &[(part.digest, part.size)]).await?;
+        let new = survey.add(&mut footprint, name, &[(part.digest, part.size)]).await?;
         rows.push(Row { part, role, new });
     }
     let above = [("Overview", "/ui/".to_owned()), (name.as_str(), format!("/ui/repository/{name}"))];

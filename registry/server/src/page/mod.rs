@@ -2,12 +2,13 @@
 //!
 //! Rendered here, of what the storage says at the moment; no script, nothing to build. Three layers:
 //!
-//! - pure: `image`, `roles`, `footprint`, `order`, `shown` turn hostile documents into bounded, plain facts;
+//! - pure: `image`, `roles`, `bounded`, `footprint`, `order`, `shown` turn hostile documents into bounded, plain facts;
 //! - `survey` and `catalog_facts` read what those need, within a bound for each page;
 //! - `overview`, `repository`, `image_view`, `compare`, `catalog_view` are the pages, `picture` their bars, `frame` what is
 //!   around all of them. Everything from outside goes through the templates' escaping, and the policy in `frame` would keep
 //!   it from running if it did not.
 
+mod bounded;
 mod catalog_facts;
 mod catalog_view;
 mod compare;

@@ -15,6 +15,8 @@ use super::picture::{self, Bar};
 use super::survey::{Survey, Tagged};
 use super::{order, shown};
 use crate::access::Caller;
+use crate::paging::query_value;
+use crate::repositories::{Visible, visible};
 use crate::router::Registry;
 
 /// Repositories on a page.
@@ -45,7 +47,8 @@ pub(super) async fn show(
     last: Option<&str>,
 ) -> Result<Response, StoreError> {
     let mut survey = Survey::new(registry);
-    let (names, more) = visible(registry, caller, last).await?;
+    let may_see = |name: &str| caller.may_read(name);
+    let Visible { names, more } = visible(registry, last, REPOSITORIES, may_see).await?;
     let mut everything = Footprint::default();
     let mut rows = Vec::new();
     for name in &names {
@@ -66,30 +69,6 @@ pub(super) async fn show(
     Ok(frame::page(StatusCode::OK, &Place { title: "Overview", above: &[] }, &content))
 }
 
-/// The next repositories that the caller may see, and whether there are more.
-async fn visible(
-    registry: &Registry,
-    caller: &Caller,
-    last: Option<&str>,
-) -> Result<(Vec<RepositoryName>, bool), StoreError> {
-    let repositories = &registry.storage.repositories;
-    let (mut seen, mut last) = (Vec::new(), last.map(str::to_owned));
-    // Who may see few of many gets a short page rather than a long wait.
-    for _ in 0..8 {
-        let wanted = REPOSITORIES + 1;
-        let found = repositories.names(last.as_deref(), wanted).await?;
-        let end = found.len() < wanted;
-        last = found.last().map(ToString::to_string);
-        seen.extend(found.into_iter().filter(|name| caller.may_read(name.as_str())));
-        if end || seen.len() > REPOSITORIES {
-            break;
-        }
-    }
-    let more = seen.len() > REPOSITORIES;
-    seen.truncate(REPOSITORIES);
-    Ok((seen, more))
-}
-
 async fn row(
     survey: &mut Survey<'_>,
     registry: &Registry,
@@ -103,7 +82,7 @@ async fn row(
     let tagged = survey.tagged(name, highest).await?;
     let mut stored = 0;
     for one in &tagged {
-        stored += survey.add(everything, &one.blobs()).await?.unwrap_or(0);
+        stored += survey.add(everything, name, &one.blobs()).await?.unwrap_or(0);
     }
     let mut kinds: Vec<String> = tagged.iter().map(|one| one.image.kind()).collect();
     kinds.sort();
@@ -245,8 +224,19 @@ pub(super) fn pages(address: &str, continued: bool, next: Option<&str>) -> Marku
         @if continued || next.is_some() {
             nav .pages aria-label="Pages" {
                 @if continued { a href=(address) { "First page" } }
-                @if let Some(next) = next { a rel="next" href={ (address) "?last=" (next) } { "Next page" } }
+                @if let Some(next) = next { a rel="next" href={ (address) "?last=" (query_value(next)) } { "Next page" } }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_on_is_one_parameter_whatever_is_in_it() {
+        let nav = pages("/ui/catalog/main", false, Some("package/c++/1&2#%3/\"amd64")).into_string();
+        assert!(nav.contains("?last=package/c%2B%2B/1%262%23%253/%22amd64\""), "{nav}");
     }
 }

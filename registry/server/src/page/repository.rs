@@ -44,7 +44,7 @@ pub(super) async fn show(
     let mut survey = Survey::new(registry);
     let (mut everything, mut rows) = (Footprint::default(), Vec::new());
     for tagged in survey.tagged(name, tags).await? {
-        let new = survey.add(&mut everything, &tagged.blobs()).await?;
+        let new = survey.add(&mut everything, name, &tagged.blobs()).await?;
         rows.push(Row { tagged, new });
     }
     let place = Place { title: name.as_str(), above: &[("Overview", "/ui/".to_owned())] };

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::shown;
+use super::{bounded, shown};
 
-/// Most targets of one role that are looked at.
-pub(super) const MOST_TARGETS: usize = 20_000;
+/// Most values of a file, which bound its memory: some 15 for each target.
+const MOST_VALUES: usize = 250_000;
 
 /// Who may sign a role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,10 +46,10 @@ pub(super) struct Target {
 }
 
 impl Role {
-    /// Reads a metadata file of the role `name`; `None` if it is none.
+    /// Reads a metadata file of the role `name`; `None` if it is none, or too large to be looked at.
     pub(super) fn parse(name: &str, bytes: &[u8]) -> Option<(Self, Value)> {
-        let file: Value = serde_json::from_slice(bytes).ok()?;
-        let signed = file.get("signed")?.clone();
+        let mut file = bounded::parse(bytes, MOST_VALUES)?;
+        let signed = file.as_object_mut()?.remove("signed")?;
         let signatures = file.get("signatures").and_then(Value::as_array);
         let expires = signed.get("expires").and_then(Value::as_str).unwrap_or_default();
         let role = Self {
@@ -106,10 +106,11 @@ pub(super) fn listed(signed: &Value) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// What a role offers, in the order of names.
-pub(super) fn targets(signed: &Value) -> Vec<Target> {
-    let all = signed.get("targets").and_then(Value::as_object);
-    all.into_iter().flatten().take(MOST_TARGETS).map(|(name, entry)| target(name, entry)).collect()
+/// What a role offers, in the order of names; taken out, so that it is in memory once.
+pub(super) fn take_targets(signed: &mut Value) -> Vec<Target> {
+    let all = signed.as_object_mut().and_then(|signed| signed.remove("targets"));
+    let all = all.as_ref().and_then(Value::as_object);
+    all.into_iter().flatten().map(|(name, entry)| target(name, entry)).collect()
 }
 
 fn target(name: &str, entry: &Value) -> Target {
@@ -155,18 +156,18 @@ mod tests {
         for file in [json!(null), json!({ "signed": 1 }), json!({ "signed": { "version": -1 } })] {
             assert_eq!(Role::parse("x", file.to_string().as_bytes()), None, "{file}");
         }
-        for signed in
+        for mut signed in
             [json!(null), json!({ "meta": 1, "targets": [], "roles": "x", "delegations": { "roles": 1 } })]
         {
-            assert_eq!((listed(&signed).len(), targets(&signed).len()), (0, 0));
+            assert_eq!((listed(&signed).len(), take_targets(&mut signed).len()), (0, 0));
             assert_eq!(
                 (holders(&signed, "x"), delegated(&signed, "x")),
                 (Holders::default(), Holders::default())
             );
         }
-        let odd =
+        let mut odd =
             json!({ "targets": { "<b>": { "custom": { "channels": [1, "s"], "size": "x" }, "length": 9 } } });
-        let found = targets(&odd);
+        let found = take_targets(&mut odd);
         assert_eq!((found[0].size, found[0].channels.as_str()), (9, "s"));
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { reads: 2000, extents: 400_000, spent: false }
+        Self { reads: 4000, extents: 400_000, spent: false }
     }
 }
 
@@ -133,17 +133,19 @@ impl<'a> Survey<'a> {
         Ok(images.into_iter().flatten().collect())
     }
 
-    /// Adds blobs to a footprint; returns how many bytes they brought, or `None` where the bound was met.
+    /// Adds blobs of a repository to a footprint; returns how many bytes they brought, or `None` where the bound was met.
     pub(super) async fn add(
         &mut self,
         footprint: &mut Footprint,
+        repository: &RepositoryName,
         blobs: &[(Digest, u64)],
     ) -> Result<Option<u64>, StoreError> {
-        let granted = self.budget.grant(blobs.len());
+        // Whether the repository holds it, its recipe.
+        let granted = self.budget.grant(blobs.len() * 2) / 2;
         let mut whole = granted == blobs.len();
         let mut new = 0;
         let digests = blobs.iter().take(granted).map(|(digest, _)| *digest).collect();
-        for (digest, recipe) in self.recipes(digests).await? {
+        for (digest, recipe) in self.recipes(repository, digests).await? {
             if self.budget.grant_extents(recipe.extents().len()) {
                 new += footprint.add(&digest, &recipe);
             } else {
@@ -153,15 +155,35 @@ impl<'a> Survey<'a> {
         Ok(whole.then_some(new))
     }
 
-    /// The recipes of blobs; those that are not here (layers that lie elsewhere) are left out.
-    async fn recipes(&self, digests: Vec<Digest>) -> Result<Vec<(Digest, Arc<Recipe>)>, StoreError> {
-        let blobs = &self.registry.storage.blobs;
+    /// The recipes of what a repository holds; what it does not (layers that lie elsewhere) is left out.
+    async fn recipes(
+        &self,
+        repository: &RepositoryName,
+        digests: Vec<Digest>,
+    ) -> Result<Vec<(Digest, Arc<Recipe>)>, StoreError> {
+        let registry = self.registry;
         let reads = digests.into_iter().map(|digest| async move {
-            Ok::<_, StoreError>(blobs.recipe(&digest).await?.map(|recipe| (digest, recipe)))
+            if !holds(registry, repository, &digest).await? {
+                return Ok(None);
+            }
+            let recipe = registry.storage.blobs.recipe(&digest).await?;
+            Ok::<_, StoreError>(recipe.map(|recipe| (digest, recipe)))
         });
         let read: Vec<_> = stream::iter(reads).buffered(AT_A_TIME).try_collect().await?;
         Ok(read.into_iter().flatten().collect())
     }
+}
+
+/// Whether a repository holds a blob or manifest. A manifest may name what others hold, and whoever may look at the one may not
+/// therefore learn of the other.
+pub(super) async fn holds(
+    registry: &Registry,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<bool, StoreError> {
+    let repositories = &registry.storage.repositories;
+    Ok(repositories.linked(repository, digest).await?
+        || repositories.manifest(repository, digest).await?.is_some())
 }
 
 /// A manifest of a repository.

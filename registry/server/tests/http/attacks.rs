@@ -162,3 +162,28 @@ async fn queries_of_all_shapes_are_answered() {
         }
     }
 }
+
+/// A media type that no registry knows is kept and sent, as the specification asks: also one that a browser would run.
+#[tokio::test]
+async fn a_page_that_was_pushed_as_a_manifest_stays_dead() {
+    let server = Server::open().await;
+    let document = json!({ "schemaVersion": 2, "x": "<script>alert(origin)</script>" }).to_string();
+    let put = server.put_manifest("/v2/evil/manifests/t", "text/html", document.clone()).await;
+    assert_eq!(put.status(), 201);
+    let blob = server.push_blob("evil", document.as_bytes()).await;
+    server.put("/catalog/evil/x.txt", document.clone()).await;
+    for (path, content_type) in [
+        ("/v2/evil/manifests/t".to_owned(), "text/html"),
+        (format!("/v2/evil/manifests/{blob}"), "text/html"),
+        (format!("/v2/evil/blobs/{blob}"), "application/octet-stream"),
+        ("/v2/evil/manifests/%3Cscript%3E".to_owned(), "application/json"),
+        ("/v2/evil/tags/list".to_owned(), "application/json"),
+        ("/catalog/evil/x.txt".to_owned(), "text/plain; charset=utf-8"),
+    ] {
+        let get = server.get(&path).await;
+        assert_eq!(header(&get, "content-type"), content_type, "{path}");
+        assert_eq!(header(&get, "content-security-policy"), "default-src 'none'; sandbox", "{path}");
+        assert_eq!(header(&get, "x-content-type-options"), "nosniff", "{path}");
+    }
+    assert_eq!(server.get("/v2/evil/manifests/t").await.text().await.unwrap(), document);
+}

@@ -167,6 +167,12 @@ async fn few_bytes_do_not_make_a_large_blob() {
     // Nor a little at a time.
     let more = patch(&server, &session, body(&vec![copy(base, 0, 200_000); 15])).await;
     refused(more, 413, "SIZE_INVALID").await;
+    // Nor of a blob so small that its bytes are written again with each copy.
+    let small = server.push_blob("a", &noise(4, 60_000)).await;
+    let session = server.begin("a").await;
+    refused(patch(&server, &session, body(&vec![copy(small, 0, 60_000); 40])).await, 413, "SIZE_INVALID")
+        .await;
+    assert_eq!(patch(&server, &session, body(&vec![copy(small, 0, 60_000); 16])).await.status(), 202);
     // One from many blobs.
     let many: Vec<_> = (0..257u32).map(|i| copy(Digest::of(&i.to_le_bytes()), 0, 1)).collect();
     for i in 0..257u32 {

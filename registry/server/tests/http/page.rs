@@ -250,3 +250,52 @@ async fn pages_are_read_only_and_in_pieces() {
     assert_eq!((style.status().as_u16(), header(&style, "content-type")), (200, "text/css; charset=utf-8"));
     assert_eq!(header(&server.get("/ui/icon.svg").await, "content-type"), "image/svg+xml");
 }
+
+/// Whoever may look at one repository could otherwise ask with a manifest of their own what others hold.
+#[tokio::test]
+async fn a_page_tells_nothing_of_what_its_repository_does_not_hold() {
+    let server = Server::open().await;
+    let secret = vec![9u8; 100_000];
+    let digest = server.push_blob("secret", &secret).await;
+    server.push_blob("evil", b"{}").await;
+    for tag in ["1", "2"] {
+        // Layers that lie elsewhere need not be here.
+        let layer = json!({
+            "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar", "digest": digest.to_string(), "size": 7,
+            "urls": ["https://example.org/layer"],
+        });
+        let document = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "layers": [layer], "annotations": { "tag": tag },
+            "config": descriptor("application/vnd.oci.image.config.v1+json", b"{}"),
+        });
+        let put =
+            server.put_manifest(&format!("/v2/evil/manifests/{tag}"), MANIFEST, document.to_string()).await;
+        assert_eq!(put.status(), 201);
+    }
+    for path in ["/", "/ui/repository/evil", "/ui/image/evil?tag=1", "/ui/compare/evil?from=1&to=2"] {
+        let text = page(&server, path).await;
+        assert!(!text.contains("97.7 KiB"), "{path}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_catalog_that_is_too_much_to_read_is_said_to_be() {
+    let server = Server::open().await;
+    let many = "0,".repeat(1_000_000);
+    for (name, content) in [
+        ("1.root.json", json!({ "signed": { "version": 1 } }).to_string()),
+        ("1.targets.json", format!("{{\"signed\":{{\"version\":1,\"x\":[{many}0]}}}}")),
+        (
+            "1.snapshot.json",
+            json!({ "signed": { "version": 1, "meta": { "targets.json": { "version": 1 } } } }).to_string(),
+        ),
+        (
+            "timestamp.json",
+            json!({ "signed": { "version": 1, "meta": { "snapshot.json": { "version": 1 } } } }).to_string(),
+        ),
+    ] {
+        assert_eq!(server.put(&format!("/catalog/main/metadata/{name}"), content).await.status(), 201);
+    }
+    let text = page(&server, "/ui/catalog/main").await;
+    assert!(text.contains("<code>targets</code>") && text.contains("too large"), "{text}");
+}

@@ -228,3 +228,23 @@ async fn a_list_that_clients_keep_is_a_tag_like_others() {
     let (found, _) = listed(server.get(&path(&subject())).await).await;
     assert_eq!(found.len(), 1, "the manifest is listed, the list is not");
 }
+
+#[tokio::test]
+async fn the_server_bounds_a_page_of_referrers() {
+    let server = Server::with(|config| {
+        config.anonymous_push = true;
+        config.limits.tags = 2;
+    })
+    .await;
+    server.push_blob("a", b"{}").await;
+    let subject = descriptor(MANIFEST, b"subject");
+    for number in 0..3 {
+        let document = about(&subject, &json!({ "annotations": { "number": number.to_string() } }));
+        let put = server.put_manifest(&format!("/v2/a/manifests/t{number}"), MANIFEST, document).await;
+        assert_eq!(put.status(), 201);
+    }
+    let get = server.get(&format!("/v2/a/referrers/{}?n=100", Digest::of(b"subject"))).await;
+    assert!(header(&get, "link").contains("rel=\"next\""));
+    let list: Value = serde_json::from_slice(&get.bytes().await.unwrap()).unwrap();
+    assert_eq!(list["manifests"].as_array().unwrap().len(), 2);
+}

@@ -1,5 +1,4 @@
-//! Upload sessions over a directory, where each is a file and they are counted. In a bucket nobody counts them; they
-//! are swept up.
+//! Upload sessions: how many there may be.
 
 use reqwest::Method;
 

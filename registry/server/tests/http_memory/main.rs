@@ -25,6 +25,8 @@ mod push;
 mod ranges;
 #[path = "../http/referrers.rs"]
 mod referrers;
+#[path = "../http/sessions.rs"]
+mod sessions;
 #[path = "../http/support.rs"]
 mod support;
 #[path = "../http/tags.rs"]

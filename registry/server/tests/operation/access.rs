@@ -218,3 +218,46 @@ async fn without_accounts_credentials_are_not_looked_at() {
     let response = server.request(Method::POST, "/v2/a/blobs/uploads/").send().await.unwrap();
     assert_eq!(code(response).await, (403, "DENIED".to_owned()));
 }
+
+#[tokio::test]
+async fn a_mount_from_anywhere_needs_the_right_to_read_everything() {
+    let server = Running::with_accounts(|config| {
+        config.access.rules.push(rule(&["none"], &["team/*"], &[RightName::Pull, RightName::Push]));
+    })
+    .await;
+    let digest = server.push("team/a", b"content").await;
+    let mount = async |account: &str, from: &str| {
+        let path = format!("/v2/team/b/blobs/uploads/?mount={digest}{from}");
+        server.by(account, Method::POST, &path).send().await.unwrap().status().as_u16()
+    };
+    // Who may not read everything says where, and is otherwise answered as if it were not there ...
+    assert_eq!(mount("none", "").await, 202);
+    assert_eq!(mount("none", "&from=team/a").await, 201);
+    // ... even if it is where they may look.
+    assert_eq!(mount("none", "").await, 202);
+    assert_eq!(mount("all", "").await, 201);
+}
+
+#[tokio::test]
+async fn the_list_of_repositories_tells_no_other_names() {
+    let server = Running::with_accounts(|_| {}).await;
+    let names = ["hidden/a", "hidden/b", "team/a", "team/b", "zoo"];
+    for name in names {
+        server.push(name, b"{}").await;
+        let put = server.by("all", Method::PUT, &format!("/v2/{name}/manifests/t"));
+        let put = put.header("content-type", MANIFEST).body(manifest(b"{}")).send().await.unwrap();
+        assert_eq!(put.status(), 201);
+    }
+    let list = async |account: &str, query: &str| {
+        let response = server.by(account, Method::GET, &format!("/v2/_catalog{query}")).send().await.unwrap();
+        let link = response.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
+        let body: serde_json::Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        (body["repositories"].clone(), link)
+    };
+    let next = |name: &str| Some(format!("</v2/_catalog?n=1&last={name}>; rel=\"next\""));
+    assert_eq!(list("reader", "?n=1").await, (serde_json::json!(["team/a"]), next("team/a")));
+    assert_eq!(list("reader", "?n=1&last=team/a").await, (serde_json::json!(["team/b"]), None));
+    assert_eq!(list("reader", "").await, (serde_json::json!(["team/a", "team/b"]), None));
+    assert_eq!(list("none", "?n=1").await, (serde_json::json!([]), None));
+    assert_eq!(list("all", "?n=1").await, (serde_json::json!(["hidden/a"]), next("hidden/a")));
+}

@@ -39,7 +39,9 @@ async fn large_heads_are_refused() {
         server.request(Method::GET, "/healthz").header("x", "a".repeat(length)).send().await.unwrap()
     };
     assert_eq!(ask(3000).await.status(), 200);
-    assert_eq!(code(ask(5000).await).await, (431, "SIZE_INVALID".to_owned()));
+    let refused = ask(5000).await;
+    assert_eq!(refused.headers()["x-request-id"].len(), 16);
+    assert_eq!(code(refused).await, (431, "SIZE_INVALID".to_owned()));
 }
 
 #[tokio::test]

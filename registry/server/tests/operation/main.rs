@@ -3,6 +3,7 @@
 
 mod access;
 mod description;
+mod http2;
 mod limits;
 mod page;
 mod stopping;

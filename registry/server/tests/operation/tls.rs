@@ -52,10 +52,20 @@ async fn certificates_are_renewed() {
     assert!(get(&second).await.is_err(), "the old one is used until it is reloaded");
     server.server.reload(&server.config).unwrap();
     assert!(get(&second).await.is_ok() && get(&first).await.is_err());
-    // A broken file changes nothing.
+    // A broken file changes nothing, neither the certificate nor who may do what.
     std::fs::write(folder.path().join("cert.pem"), "nonsense").unwrap();
-    assert!(server.server.reload(&server.config).is_err());
+    let mut open = server.config.clone();
+    open.anonymous_push = true;
+    assert!(server.server.reload(&open).is_err());
     assert!(get(&second).await.is_ok());
+    let push = async |certificate: &str| {
+        let url = format!("https://localhost:{}/v2/a/blobs/uploads/", server.address.port());
+        client(certificate, |builder| builder).post(&url).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(push(&second).await, 403);
+    let third = certify(folder.path());
+    server.server.reload(&open).unwrap();
+    assert_eq!(push(&third).await, 202);
 }
 
 #[tokio::test]
