@@ -279,6 +279,13 @@ Example:
         /// Folder to hold the trees
         dir: PathBuf,
     },
+    /// Show the active namespace as a file system, which follows every change
+    Mount(crate::mount::MountArgs),
+    /// Take a mount off
+    Umount(crate::mount::UmountArgs),
+    /// Check whether changes do the system good, and go back when not
+    #[command(subcommand)]
+    Health(crate::health::HealthCommand),
 }
 
 /// `pkg diff`
@@ -319,6 +326,16 @@ pub struct Consent {
     /// Try layers again that turned out bad
     #[arg(long)]
     pub force: bool,
+    /// With a health policy: leave the new generation on trial, for `pkg health run`
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+impl Consent {
+    /// Whether a trial is decided before the command returns.
+    pub const fn waits(self) -> bool {
+        !self.no_wait && !self.dry_run
+    }
 }
 
 /// `pkg repo`

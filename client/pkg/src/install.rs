@@ -8,6 +8,7 @@ use crate::catalogs::{self, Offers};
 use crate::clean;
 use crate::cli::Consent;
 use crate::conflicts::{self, Verdict};
+use crate::health;
 use crate::policy::BadLayers;
 use crate::pull::{self, Job};
 use crate::room;
@@ -31,7 +32,10 @@ pub async fn install(target: &Target, names: &[String], consent: Consent) -> Res
     let plan = resolve::install(&offers.facts, &installed, machine(), names)
         .map_err(|error| offers.no_plan(error))?;
     let reason = reason(Action::Install, "install", names, consent);
-    carry_out(target, &mut writer, &offers, &plan, consent, &reason).await
+    carry_out(target, &mut writer, &offers, &plan, consent, &reason).await?;
+    // Nobody else waits for the writer while the check runs.
+    drop(writer);
+    health::after_change(target, consent.waits()).await
 }
 
 /// `pkg upgrade`
@@ -42,11 +46,14 @@ pub async fn upgrade(target: &Target, names: &[String], consent: Consent) -> Res
     let plan = resolve::upgrade(&offers.facts, &installed, machine(), names)
         .map_err(|error| offers.no_plan(error))?;
     let reason = reason(Action::Upgrade, "upgrade", names, consent);
-    carry_out(target, &mut writer, &offers, &plan, consent, &reason).await
+    carry_out(target, &mut writer, &offers, &plan, consent, &reason).await?;
+    // Nobody else waits for the writer while the check runs.
+    drop(writer);
+    health::after_change(target, consent.waits()).await
 }
 
 /// `pkg remove`
-pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(), Failure> {
+pub async fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(), Failure> {
     let mut writer = target.writer()?;
     let installed = active::installed(target, &writer)?;
     let changes = resolve::remove(&installed, names).map_err(catalogs::no_plan)?;
@@ -66,7 +73,8 @@ pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(),
         activate::activate(target, &mut writer, stays, &reason(Action::Remove, "remove", names, consent))?;
     report(target, &generation, &[], &Plan { changes, kept_back: Vec::new() }, Totals::default());
     clean::after_change(target, &mut writer);
-    Ok(())
+    drop(writer);
+    health::after_change(target, consent.waits()).await
 }
 
 /// This machine.
@@ -307,5 +315,9 @@ fn report(target: &Target, generation: &Generation, rows: &[Row], plan: &Plan, t
             percent(moved, full)
         ));
     }
-    target.progress.step(&format!("Generation {} is active.", generation.number));
+    if generation.health.is_none() {
+        target.progress.step(&format!("Generation {} is active.", generation.number));
+    } else {
+        target.progress.step(&format!("Generation {} is shown.", generation.number));
+    }
 }

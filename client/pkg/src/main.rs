@@ -15,9 +15,11 @@ mod diff;
 mod du;
 mod export;
 mod grow;
+mod health;
 mod history;
 mod install;
 mod inventory;
+mod mount;
 mod origin;
 mod pins;
 mod policy;
@@ -28,6 +30,7 @@ mod repositories;
 mod room;
 mod show;
 mod target;
+mod trial;
 mod update;
 mod verify;
 mod view;
@@ -59,7 +62,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Search { text } => show::search(&target, text),
         Command::Info { name } => show::info(&target, name),
         Command::Install { names, consent } => block_on(install::install(&target, names, *consent)),
-        Command::Remove { names, consent } => install::remove(&target, names, *consent),
+        Command::Remove { names, consent } => block_on(install::remove(&target, names, *consent)),
         Command::Upgrade { names, consent } => block_on(install::upgrade(&target, names, *consent)),
         Command::List => show::list(&target),
         Command::Files { names } => origin::files(&target, names),
@@ -81,5 +84,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Du => du::run(&target),
         Command::Grow { size } => grow::run(&target, *size),
         Command::Export { dir } => export::run(&target, dir),
+        Command::Mount(args) => mount::mount(&target, args),
+        Command::Umount(args) => mount::umount(&target, args),
+        Command::Health(command) => health::health(&target, command),
     }
 }
