@@ -318,6 +318,6 @@ fn report(target: &Target, generation: &Generation, rows: &[Row], plan: &Plan, t
     if generation.health.is_none() {
         target.progress.step(&format!("Generation {} is active.", generation.number));
     } else {
-        target.progress.step(&format!("Generation {} is shown.", generation.number));
+        target.progress.step(&format!("Generation {} is on trial.", generation.number));
     }
 }

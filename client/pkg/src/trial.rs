@@ -82,11 +82,22 @@ pub fn conclude(target: &Target, slot: &Slot, verdict: &Verdict<'_>) -> Result<(
                 (active, Some(*slot), Action::Return, *reason)
             }
         };
-        if matches!(verdict, Verdict::Failed(_)) {
-            let mut bad = writer.bad_sets().map_err(|error| target.fail(&error))?;
-            let entry =
-                BadEntry { layer_set: slot.layer_set, number: slot.number, at, reason: BadReason::HealthCheck };
-            bad.remember(entry);
+        let before = writer.bad_sets().map_err(|error| target.fail(&error))?;
+        let mut bad = before.clone();
+        match verdict {
+            Verdict::Failed(_) => bad.remember(BadEntry {
+                layer_set: slot.layer_set,
+                number: slot.number,
+                at,
+                reason: BadReason::HealthCheck,
+            }),
+            // Forced, and well this time.
+            Verdict::Healthy(_) => {
+                bad.forget(&slot.layer_set);
+            }
+            Verdict::TriesUsedUp(_) => {}
+        }
+        if bad != before {
             put(target, writer, RecordType::BadSets, &bad.emit())?;
         }
         if let Some(shown) = shown {

@@ -32,7 +32,10 @@ impl Mount {
         command.stdin(Stdio::null()).args(["-c", "log=$1; shift; exec \"$@\" 2>>\"$log\"", "sh"]);
         command.arg(&log).arg(pkg.get_program()).arg("mount").args(options).arg(&dir);
         let mount = Self { dir, log, supervisor: Some(Running::start(&mut command)) };
-        wait_for("the mount", || mount.is_there().then_some(()));
+        wait_for("the mount", || {
+            assert!(!mount.said().starts_with("pkg: "), "{}", mount.said());
+            mount.is_there().then_some(())
+        });
         Some(mount)
     }
 

@@ -156,14 +156,14 @@ fn pages_of_files_that_stay_are_kept_over_a_switch() {
     let world = world();
     let target = &world.target;
     let Some(disk) = SickDisk::below(target) else { return };
-    let mount = Mount::of(target, "mounted", &["--cache", "0"]).unwrap();
+    let mount = Mount::of(target, "shown", &["--cache", "0"]).unwrap();
     let (kept, cold) = (mount.at("www/docs/same"), mount.at("usr/share/words"));
     assert_eq!(fs::read(&kept).unwrap(), noise(3, 400_000));
     // Its second name is looked up by a thread.
     std::thread::sleep(std::time::Duration::from_millis(500));
     world.offer(&Tree::new().file("usr/bin/other", "other\n"), &Layer::package("other", "1"));
     target.pkg(&["install", "other"]).ok();
-    assert_eq!(text(mount.at("usr/bin/other")), "other\n");
+    assert!(mount.at("usr/bin/other").exists(), "{}", mount.said());
     let length = fs::metadata(target.beside("below")).unwrap().len();
     // Everything behind the superblock: what can be read now is in memory. Index pages are.
     disk.lose(128 << 10..length);

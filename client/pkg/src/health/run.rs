@@ -44,7 +44,6 @@ pub async fn run(target: &Target) -> Result<(), Failure> {
 /// After a change: decides about it, unless nobody wants to wait.
 pub async fn after_change(target: &Target, waits: bool) -> Result<(), Failure> {
     let Some(slot) = on_trial(target)?.filter(|_| waits) else { return Ok(()) };
-    target.progress.step(&format!("Generation {} is on trial.", slot.number));
     let outcome = decide(target, &slot).await?;
     tell(target, &slot, outcome)
 }

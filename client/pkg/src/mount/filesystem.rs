@@ -176,8 +176,10 @@ impl Filesystem for Tree {
                 (self.child(&mounted, &mounted.root, name), NEVER)
             }
             Ok(Place::Keep) => {
+                // Not of a generation that was replaced meanwhile: the name would keep its lease.
+                let shown = self.current.present().id;
                 let number = name.to_str().and_then(|name| name.parse().ok());
-                (Ok(number.and_then(|number| self.nodes.again(number))), NEVER)
+                (Ok(number.and_then(|number| self.nodes.again_if_in(number, &shown))), NEVER)
             }
             Ok(Place::Inside(directory)) => {
                 (self.child(&directory.mounted, &directory.found, name), EVER)

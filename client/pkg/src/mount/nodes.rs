@@ -216,12 +216,17 @@ impl Nodes {
         self.nodes().get(&number).map(|known| known.node.clone())
     }
 
-    /// The same; one more answer hands it out.
-    pub fn again(&self, number: u64) -> Option<Node> {
-        self.nodes().get_mut(&number).map(|known| {
-            known.lookups += 1;
-            known.node.clone()
-        })
+    /// The file of a number, when it is read from this generation; one more answer hands it out.
+    pub fn again_if_in(&self, number: u64, generation: &GenerationId) -> Option<Node> {
+        let mut nodes = self.nodes();
+        let known = nodes.get_mut(&number)?;
+        match &known.node {
+            Node::File(file) if locked(&file.place).0.id == *generation => {
+                known.lookups += 1;
+                Some(known.node.clone())
+            }
+            _ => None,
+        }
     }
 
     /// Takes back so many answers.

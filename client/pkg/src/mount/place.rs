@@ -164,7 +164,8 @@ fn by_helper(dir: &Path, manner: Manner) -> io::Result<()> {
 
 /// Whether the server of the mount at `dir` is gone.
 fn is_dead(dir: &Path) -> bool {
-    std::fs::symlink_metadata(dir).is_err_and(|error| error.raw_os_error() == Some(Errno::ENOTCONN as i32))
+    // Not by its attributes, which the kernel may remember.
+    std::fs::read_dir(dir).is_err_and(|error| error.raw_os_error() == Some(Errno::ENOTCONN as i32))
 }
 
 /// A line of the table of mounts.
