@@ -110,7 +110,11 @@ fn world() -> World {
 fn the_tree_is_the_exported_one() {
     let world = world();
     let target = &world.target;
-    let site = Tree::new().file("index.html", noise(7, 300_000)).file("a/b/c", "deep\n");
+    let mut site = Tree::new().file("index.html", noise(7, 300_000)).file("a/b/c", "deep\n");
+    // More names than one answer holds.
+    for number in 0..3000 {
+        site = site.file(&format!("many/a-name-that-is-not-short-{number}"), "");
+    }
     world.offer(&site, &Layer::new("site", "docs", "1"));
     target.pkg(&["install", "docs"]).ok();
     let Some(mount) = Mount::of(target, "mounted", &[]) else { return };

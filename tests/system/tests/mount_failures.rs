@@ -11,6 +11,7 @@ use plyos_storefile::Store;
 use plyos_test_system::mounted::{Mount, is_mounted, kill};
 use plyos_test_system::programs::wait_for;
 use plyos_test_system::publisher::Layer;
+use plyos_test_system::sick_disk::SickDisk;
 use plyos_test_system::target::Target;
 use plyos_test_system::trees::{Tree, WITNESS, noise};
 use plyos_test_system::world::World;
@@ -63,6 +64,25 @@ fn a_damaged_chunk_is_an_error_and_a_line_until_it_is_repaired() {
     assert!(mount.said().lines().count() <= 12, "{}", mount.said());
     target.pkg(&["repair"]).ok();
     assert_eq!(fs::read(mount.at("www/docs/big")).unwrap(), noise(1, 1_000_000));
+}
+
+#[test]
+fn a_superblock_that_cannot_be_read_leaves_everything_as_it_is() {
+    /// Where the superblock copies lie: docs/formats.md, "Store".
+    const COPIES: [u64; 2] = [0, 65_536];
+    let world = world();
+    let target = &world.target;
+    let Some(disk) = SickDisk::below(target) else { return };
+    let mount = Mount::of(target, "shown", &[]).unwrap();
+    for copy in COPIES {
+        disk.lose(copy..copy + 1);
+    }
+    assert_eq!(fs::read(mount.at("www/docs/big")).unwrap(), noise(1, 1_000_000));
+    wait_for("a line", || mount.said().contains("reading the superblock").then_some(()));
+    assert!(mount.said().contains("the mount stays as it is"), "{}", mount.said());
+    disk.heal();
+    target.pkg(&["rollback", "1"]).ok();
+    assert!(!mount.at("www/docs/big").exists() && mount.at(WITNESS).exists());
 }
 
 #[test]

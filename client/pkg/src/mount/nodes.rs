@@ -263,6 +263,34 @@ impl Nodes {
         gone
     }
 
+    /// Names by which the kernel may still know nodes of other generations than this one: number of the parent, and name;
+    /// directories first, for with each goes what is below it and not in use.
+    pub fn left_of(&self, shown: &GenerationId) -> Vec<(u64, Vec<u8>)> {
+        let nodes = self.nodes();
+        let (mut directories, mut files) = (Vec::new(), Vec::new());
+        for known in nodes.values() {
+            let (generation, path, into) = match &known.node {
+                Node::Directory(at) => (at.mounted.id, &at.found.entry.path, &mut directories),
+                Node::File(file) => (locked(&file.place).0.id, &file.path, &mut files),
+            };
+            if generation == *shown || path.is_empty() {
+                continue;
+            }
+            let (above, name) = match path.iter().rposition(|byte| *byte == b'/') {
+                Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
+                None => (&[][..], path.as_slice()),
+            };
+            let parent = match slot(&nodes, &Key::Directory(generation, above)) {
+                _ if above.is_empty() => ROOT,
+                Slot::Known(number) => number,
+                Slot::Free(_) => continue,
+            };
+            into.push((parent, name.to_vec()));
+        }
+        directories.append(&mut files);
+        directories
+    }
+
     fn nodes(&self) -> MutexGuard<'_, HashMap<u64, Known>> {
         locked(&self.0)
     }

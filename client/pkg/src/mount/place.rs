@@ -80,6 +80,10 @@ fn check_fuse() -> Result<(), Failure> {
         let line = "there is no /dev/fuse on this host; load it with `modprobe fuse`, or use `pkg export DIR`";
         return Err(Failure::new(ExitCode::Failure, line));
     }
+    if std::fs::File::options().read(true).write(true).open("/dev/fuse").is_err() {
+        let line = "this user may not open /dev/fuse; mount as root, or use `pkg export DIR`";
+        return Err(Failure::new(ExitCode::Failure, line));
+    }
     if !nix::unistd::geteuid().is_root() && !has_helper() {
         let line = format!(
             "there is no {HELPER} on this host, which users other than root need to mount; install the package \

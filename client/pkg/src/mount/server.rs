@@ -21,15 +21,15 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often the store is looked at when nobody looks up a name.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long until a refused switch is tried again.
-const RETRY: Duration = Duration::from_secs(5);
+/// How long until a refused switch is tried again, and what is left of replaced generations is looked for.
+const RETRY: Duration = Duration::from_secs(2);
 /// Threads that answer, at least: one may wait for a switch, or for a disk.
 const LEAST_THREADS: usize = 4;
 /// And at most.
@@ -110,9 +110,11 @@ fn begin(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure
 /// kernel, so that what nobody has open is forgotten, and with the last of it the lease.
 fn settle(current: &Current, nodes: &Nodes, notifier: &Notifier, switches: &Receiver<Arc<Mounted>>) {
     let mut looked = Instant::now();
+    let mut replaced: Vec<Weak<Mounted>> = Vec::new();
     loop {
         match switches.recv_timeout(LOOK) {
             Ok(before) => {
+                replaced.push(Arc::downgrade(&before));
                 for number in nodes.rebind(&current.present()) {
                     forget(notifier, KEEP, OsStr::new(&number.to_string()));
                 }
@@ -123,9 +125,17 @@ fn settle(current: &Current, nodes: &Nodes, notifier: &Notifier, switches: &Rece
             }
             Err(RecvTimeoutError::Timeout) => {
                 current.newest();
-                if looked.elapsed() >= RETRY {
-                    looked = Instant::now();
-                    current.retry();
+                if looked.elapsed() < RETRY {
+                    continue;
+                }
+                looked = Instant::now();
+                current.retry();
+                replaced.retain(|mounted| mounted.strong_count() > 0);
+                if !replaced.is_empty() {
+                    // What was open at the switch and is closed now left its names behind.
+                    for (parent, name) in nodes.left_of(&current.present().id) {
+                        forget(notifier, parent, OsStr::from_bytes(&name));
+                    }
                 }
             }
             Err(RecvTimeoutError::Disconnected) => return,
