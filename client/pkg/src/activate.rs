@@ -1,7 +1,9 @@
 //! From layers to the active generation: the manifest, history, slots, one commit.
 
+use crate::active;
 use crate::policy::{self, BadLayers};
 use crate::target::{ONLY, Target, record};
+use crate::trial::Policy;
 use plyos_ids::{GenerationId, Mount};
 use plyos_layer_format::descriptor::Descriptor;
 use plyos_namespace::generation::{Generation, GenerationLayer, GenerationParts};
@@ -42,12 +44,35 @@ pub struct Reason {
     pub bad_layers: BadLayers,
 }
 
-/// Writes a generation of `layers`, whose chunks are all in the writer, and flips to it. The commit is refused when
-/// another process has activated something in between.
+/// Writes a generation of `layers`, whose chunks are all in the writer, and flips to it: on trial when the active
+/// generation has a health policy, which it takes over. The commit is refused when another process has activated something in between.
 pub fn activate(
     target: &Target,
     writer: &mut Writer,
     layers: Vec<GenerationLayer>,
+    reason: &Reason,
+) -> Result<Generation, Failure> {
+    let policy = active::active_generation(writer)?.as_ref().and_then(Policy::of);
+    let worth = if policy.is_some() { Worth::OnTrial } else { Worth::Good };
+    activate_with(target, writer, layers, policy, worth, reason)
+}
+
+/// What a generation is worth when it becomes the one that is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worth {
+    /// Good at once.
+    Good,
+    /// To be found out.
+    OnTrial,
+}
+
+/// The same with this health policy.
+pub fn activate_with(
+    target: &Target,
+    writer: &mut Writer,
+    layers: Vec<GenerationLayer>,
+    policy: Option<Policy>,
+    worth: Worth,
     reason: &Reason,
 ) -> Result<Generation, Failure> {
     let now = target.now(writer);
@@ -56,20 +81,26 @@ pub fn activate(
         parent: writer.slots().active().map_or(0, |slot| slot.number),
         created_at: now,
         state_version: writer.superblock().state_version,
-        tries: 0,
-        health: None,
+        tries: policy.as_ref().map_or(0, |policy| policy.tries),
+        health: policy.map(|policy| policy.health),
         created_by: reason.command.clone(),
         layers,
     };
     let generation = Generation::new(parts).or_fail(ExitCode::Store, "making the generation")?;
     policy::check_bad(writer, &generation, reason.bad_layers)?;
-    policy::raise_floors(target, writer, &generation)?;
+    if worth == Worth::Good {
+        policy::raise_floors(target, writer, &generation)?;
+    }
     let bytes = generation.emit();
     let id = generation.id();
     writer.put_record(RecordType::Generation, id.as_bytes(), &bytes).map_err(|error| target.fail(&error))?;
     let candidate =
         Candidate { number: generation.number, generation: id, layer_set: generation.layer_set() };
-    flip(target, writer, candidate, Event::Activate(candidate), reason, now)?;
+    let event = match worth {
+        Worth::Good => Event::Activate(candidate),
+        Worth::OnTrial => Event::ActivateTrial(candidate, generation.tries),
+    };
+    flip(target, writer, candidate, event, reason, now)?;
     Ok(generation)
 }
 

@@ -8,6 +8,7 @@ use crate::local;
 use crate::repositories::{self, Repository};
 use crate::settings::Settings;
 use crate::target::{ONLY, Target, record};
+use crate::trial::shown;
 use plyos_ids::GenerationId;
 use plyos_layer_format::descriptor::Descriptor;
 use plyos_layer_format::index::Index;
@@ -20,11 +21,11 @@ use plyos_storefile::{MountedLayer, Store, StoreError, StoredLayer};
 use plyos_trust::admission::TrustedKeyring;
 use plyos_trust::tuf::{self, Envelope, Root};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The pages of a stored layer's index.
 #[derive(Debug)]
-pub struct StoredPages<L = StoredLayer>(pub Rc<L>);
+pub struct StoredPages<L = StoredLayer>(pub Arc<L>);
 
 impl<L: AsRef<MountedLayer>> PageSource for StoredPages<L> {
     type Error = StoreError;
@@ -40,22 +41,22 @@ pub type MountedPages = StoredPages<MountedLayer>;
 /// An opened index of a layer that is mounted.
 pub type MountedIndex = Index<MountedPages>;
 
-/// A layer of the active generation.
-pub struct ActiveLayer {
+/// A layer of a generation that is mounted; `S` is how its index is read.
+pub struct ActiveLayer<S = MountedPages> {
     /// What the generation says of it.
     pub record: GenerationLayer,
     /// Places of its chunks.
-    pub stored: Rc<MountedLayer>,
+    pub stored: Arc<MountedLayer>,
     /// Its tree.
-    pub index: MountedIndex,
+    pub index: Index<S>,
 }
 
-/// The active generation.
-pub struct Active {
+/// A generation that is mounted, mostly the active one.
+pub struct Active<S = MountedPages> {
     /// The manifest.
     pub generation: Generation,
     /// Its layers in the manifest's order.
-    pub layers: Vec<ActiveLayer>,
+    pub layers: Vec<ActiveLayer<S>>,
 }
 
 /// The generation that a slot or the history names.
@@ -80,23 +81,33 @@ pub fn active_generation(store: &Store) -> Result<Option<Generation>, Failure> {
     }
 }
 
-/// Mounts the active generation.
+/// Mounts the generation that is shown: the active one, or the one on trial.
 pub fn mount(target: &Target, store: &Store) -> Result<Active, Failure> {
-    let generation = active_generation(store)?.ok_or_else(|| {
+    let slot = shown(store).ok_or_else(|| {
         Failure::new(
             ExitCode::NotFound,
             "nothing is installed yet; `pkg install NAME` makes the first generation",
         )
     })?;
-    mount_generation(target, store, generation)
+    mount_generation(target, store, generation(store, &slot.generation)?)
 }
 
 /// Mounts a generation.
 pub fn mount_generation(target: &Target, store: &Store, generation: Generation) -> Result<Active, Failure> {
+    mount_with(target, store, generation, StoredPages)
+}
+
+/// Mounts a generation whose index pages are read through what `pages` makes of each layer.
+pub fn mount_with<S: PageSource>(
+    target: &Target,
+    store: &Store,
+    generation: Generation,
+    pages: impl Fn(Arc<MountedLayer>) -> S,
+) -> Result<Active<S>, Failure> {
     let mut gate = Gate::new(store)?;
     let mut layers = Vec::new();
     for listed in &generation.layers {
-        let (stored, index) = open_layer(target, store, listed)?;
+        let (stored, index) = open_with(target, store, listed, &pages)?;
         gate.admit(store, listed, index.descriptor())?;
         layers.push(ActiveLayer { record: listed.clone(), stored, index });
     }
@@ -108,18 +119,27 @@ pub fn open_layer(
     target: &Target,
     store: &Store,
     listed: &GenerationLayer,
-) -> Result<(Rc<MountedLayer>, MountedIndex), Failure> {
+) -> Result<(Arc<MountedLayer>, MountedIndex), Failure> {
+    open_with(target, store, listed, &StoredPages)
+}
+
+fn open_with<S: PageSource>(
+    target: &Target,
+    store: &Store,
+    listed: &GenerationLayer,
+    pages: &impl Fn(Arc<MountedLayer>) -> S,
+) -> Result<(Arc<MountedLayer>, Index<S>), Failure> {
     let stored = store.mounted_layer(&listed.id).map_err(|error| target.fail(&error))?.ok_or_else(|| {
         Failure::new(
             ExitCode::Store,
             format!("{} {} is not in the store; install it again", listed.name, listed.version),
         )
     })?;
-    let stored = Rc::new(stored);
+    let stored = Arc::new(stored);
     let hashes = page_hashes(&stored)?;
     let doing = format!("opening {} {}", listed.name, listed.version);
     let index =
-        Index::open(listed.id, hashes, StoredPages(Rc::clone(&stored))).or_fail(ExitCode::Store, &doing)?;
+        Index::open(listed.id, hashes, pages(Arc::clone(&stored))).or_fail(ExitCode::Store, &doing)?;
     listed.agrees_with(index.descriptor()).or_fail(ExitCode::Signature, &doing)?;
     Ok((stored, index))
 }

@@ -353,5 +353,6 @@ fn report(target: &Target, generation: &Generation, view: &View<'_>, totals: Tot
             percent(moved, full)
         ));
     }
-    target.progress.step(&format!("Generation {} is active.", generation.number));
+    let stands = if generation.health.is_none() { "active" } else { "on trial" };
+    target.progress.step(&format!("Generation {} is {stands}.", generation.number));
 }

@@ -83,6 +83,13 @@ pub enum Command {
     /// Looks after the store.
     #[command(flatten)]
     Keep(Keep),
+    /// Show the active namespace as a file system, which follows every change
+    Mount(crate::mount::MountArgs),
+    /// Take a mount off
+    Umount(crate::mount::UmountArgs),
+    /// Check whether changes do the system good, and go back when not
+    #[command(subcommand)]
+    Health(crate::health::HealthCommand),
     /// Run what layers declare as services of systemd
     Services(Services),
     /// Settings of this machine

@@ -18,7 +18,7 @@ use plyos_namespace::namespace::{Namespace, NamespaceError, NamespaceLayer};
 use plyos_report::{ExitCode, Failure, OrFail, print_json};
 use plyos_storefile::{Store, Writer};
 use serde_json::json;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Pages of a layer that is installed, or of one that was just fetched.
 pub enum Pages<'a> {
@@ -62,7 +62,7 @@ fn namespace<'a>(
                 Failure::new(ExitCode::Store, format!("{} {} is not in the store", layer.name, layer.version))
             })?;
         let hashes = page_hashes(&stored)?;
-        let pages = Pages::Stored(StoredPages(Rc::new(stored)));
+        let pages = Pages::Stored(StoredPages(Arc::new(stored)));
         let index = Index::open(layer.id, hashes, pages)
             .or_fail(ExitCode::Store, format_args!("opening {} {}", layer.name, layer.version))?;
         layers.push(NamespaceLayer::new(index));
@@ -126,7 +126,7 @@ fn content<'a>(
     let reader = readers.of(claim.layer, || {
         let id = layer.index.id();
         let stored = store.mounted_layer(&id).map_err(|error| target.fail(&error))?.ok_or_else(defect)?;
-        Ok(Reader::new(store, Rc::new(stored), &layer.index))
+        Ok(Reader::new(store, Arc::new(stored), &layer.index))
     })?;
     let first =
         layer.first_path(claim.entry).or_fail(ExitCode::Store, "comparing the files of the layers")?;

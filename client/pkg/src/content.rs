@@ -3,6 +3,7 @@
 use crate::active::{self, Active, MountedPages};
 use crate::history;
 use crate::target::Target;
+use crate::trial::shown;
 use plyos_ids::{GenerationId, LayerId};
 use plyos_layer_build::export::ContentSource;
 use plyos_layer_build::reader::{ChunkSource, StreamReader};
@@ -15,7 +16,7 @@ use plyos_report::{ExitCode, Failure};
 use plyos_storefile::{Lease, MountedLayer, Store};
 use std::collections::HashMap;
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A generation's namespace with the places of its chunks. Holds a lease, so that no clean-up takes it away meanwhile.
 pub struct View {
@@ -28,21 +29,21 @@ pub struct View {
     /// The merged tree.
     pub namespace: Namespace<MountedPages>,
     /// Places of chunks, by layer.
-    stored: HashMap<LayerId, Rc<MountedLayer>>,
+    stored: HashMap<LayerId, Arc<MountedLayer>>,
     store: Store,
     _lease: Option<Lease>,
 }
 
 impl View {
-    /// Mounts the active generation.
+    /// Mounts the generation that is shown: the active one, or the one on trial.
     pub fn open(target: &Target) -> Result<Self, Failure> {
         let mut store = target.store()?;
         // The lease first, then another look: what is mounted must not be cleaned away between the two.
         let lease = loop {
-            let Some(number) = store.slots().active().map(|slot| slot.number) else { break None };
+            let Some(number) = shown(&store).map(|slot| slot.number) else { break None };
             let lease = store.lease(number).map_err(|error| target.fail(&error))?;
             store.refresh().map_err(|error| target.fail(&error))?;
-            if store.slots().active().map(|slot| slot.number) == Some(number) {
+            if shown(&store).map(|slot| slot.number) == Some(number) {
                 break Some(lease);
             }
         };
@@ -62,7 +63,7 @@ impl View {
 
     fn of(store: Store, mounted: Active, lease: Option<Lease>) -> Self {
         let Active { generation, layers } = mounted;
-        let stored = layers.iter().map(|layer| (layer.record.id, Rc::clone(&layer.stored))).collect();
+        let stored = layers.iter().map(|layer| (layer.record.id, Arc::clone(&layer.stored))).collect();
         let namespace =
             Namespace::new(layers.into_iter().map(|layer| NamespaceLayer::new(layer.index)).collect());
         let (number, id) = (generation.number, generation.id());
@@ -73,11 +74,11 @@ impl View {
     pub fn reader(&self, layer: usize) -> Result<Reader<'_>, Failure> {
         let layer = self.namespace.layers().get(layer).ok_or_else(lost)?;
         let stored = self.stored(&layer.index.id())?;
-        Ok(Reader::new(&self.store, Rc::clone(stored), &layer.index))
+        Ok(Reader::new(&self.store, Arc::clone(stored), &layer.index))
     }
 
     /// Where a layer's chunks lie.
-    pub fn stored(&self, layer: &LayerId) -> Result<&Rc<MountedLayer>, Failure> {
+    pub fn stored(&self, layer: &LayerId) -> Result<&Arc<MountedLayer>, Failure> {
         self.stored.get(layer).ok_or_else(lost)
     }
 }
@@ -112,7 +113,7 @@ pub struct Reader<'a, S = MountedPages>(StreamReader<'a, S, StoredChunks<'a>>);
 
 impl<'a, S: PageSource> Reader<'a, S> {
     /// Of a layer whose chunks lie in `store`, by its index.
-    pub fn new(store: &'a Store, stored: Rc<MountedLayer>, index: &'a Index<S>) -> Self {
+    pub fn new(store: &'a Store, stored: Arc<MountedLayer>, index: &'a Index<S>) -> Self {
         Self(StreamReader::new(index, StoredChunks { store, layer: stored }))
     }
 
@@ -164,7 +165,7 @@ impl<'a, S: PageSource> Readers<'a, S> {
 /// Chunks of one layer.
 struct StoredChunks<'a> {
     store: &'a Store,
-    layer: Rc<MountedLayer>,
+    layer: Arc<MountedLayer>,
 }
 
 impl ChunkSource for StoredChunks<'_> {

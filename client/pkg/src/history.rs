@@ -120,7 +120,9 @@ pub fn rollback(target: &Target, number: Option<u64>, dry_run: bool) -> Result<(
 
 /// The generation that was active before generation `number` last became so.
 pub fn before(history: &History, number: u64) -> Option<&HistoryEntry> {
-    let came = history.entries().rev().find(|entry| entry.number == number)?;
+    // A return names the generation that was given up, to which nobody goes back.
+    let came =
+        history.entries().rev().find(|entry| entry.number == number && entry.action != Action::Return)?;
     history.entries().rev().find(|before| before.number == came.from && came.from != 0)
 }
 

@@ -17,12 +17,14 @@ mod diff;
 mod du;
 mod export;
 mod grow;
+mod health;
 mod history;
 mod hold;
 mod install;
 mod inventory;
 mod local;
 mod log;
+mod mount;
 mod origin;
 mod pins;
 mod plan_view;
@@ -37,6 +39,7 @@ mod services;
 mod settings;
 mod show;
 mod target;
+mod trial;
 mod update;
 mod verify;
 mod view;
@@ -79,7 +82,13 @@ fn changes_something(command: &Command) -> bool {
     match command {
         Command::Change(_) | Command::Repo(_) => true,
         Command::Keep(keep) => matches!(keep, Keep::Repair),
-        Command::Look(_) | Command::Config(_) | Command::Services(_) | Command::Manual(_) => false,
+        Command::Look(_)
+        | Command::Mount(_)
+        | Command::Umount(_)
+        | Command::Health(_)
+        | Command::Services(_)
+        | Command::Config(_)
+        | Command::Manual(_) => false,
     }
 }
 
@@ -87,8 +96,11 @@ fn run(target: &Target, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Change(command) => {
             change(target, command)?;
-            services::follow(target, &services::usual_units())
+            settle(target, async |target| health::after_change(target, command.waits()).await)
         }
+        Command::Mount(args) => mount::mount(target, args),
+        Command::Umount(args) => mount::umount(target, args),
+        Command::Health(command) => settle(target, async |target| health::health(target, command).await),
         Command::Services(args) => services::run(target, args),
         Command::Look(command) => look(target, command),
         Command::Repo(command) => repo(target, command),
@@ -97,6 +109,16 @@ fn run(target: &Target, command: &Command) -> Result<(), Failure> {
         Command::Manual(Manual::Completions { shell }) => manual::completions(Cli::command(), *shell),
         Command::Manual(Manual::Man { dir }) => manual::pages(Cli::command(), dir, &target.progress),
     }
+}
+
+/// Services follow the active generation before its health is asked, and once more after, for the answer may have brought another back.
+fn settle(target: &Target, ask: impl AsyncFnOnce(&Target) -> Result<(), Failure>) -> Result<(), Failure> {
+    let units = services::usual_units();
+    // What cannot be started now is a matter of the check, and is told if it cannot be started after it either.
+    let _ = services::follow(target, &units);
+    let asked = block_on(ask(target));
+    let followed = services::follow(target, &units);
+    asked.and(followed)
 }
 
 fn change(target: &Target, command: &Change) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use crate::target::{ONLY, Target, record};
 use plyos_layer_format::descriptor::Descriptor;
 use plyos_namespace::generation::Generation;
 use plyos_report::{ExitCode, Failure, OrFail};
-use plyos_storefile::{BadSets, RecordType, Store, Writer};
+use plyos_storefile::{BadSets, Floors, RecordType, Store, Writer};
 
 /// Whether a set of layers that turned out bad may be tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,21 @@ pub fn check_state<'a>(
 
 /// Raises the floor of each layer's name to its epoch, with the commit that makes the generation good.
 pub fn raise_floors(target: &Target, writer: &mut Writer, generation: &Generation) -> Result<(), Failure> {
-    let before = floors(writer)?;
+    match raised_floors(target, writer, generation)? {
+        Some(raised) => {
+            writer.put_record(RecordType::Floors, &ONLY, &raised.emit()).map_err(|error| target.fail(&error))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The floors as a generation raises them when it becomes good; `None` when it raises none. Says when that shuts a way back.
+pub fn raised_floors(
+    target: &Target,
+    store: &Store,
+    generation: &Generation,
+) -> Result<Option<Floors>, Failure> {
+    let before = floors(store)?;
     let mut raised = before.clone();
     for layer in &generation.layers {
         raised
@@ -67,10 +81,10 @@ pub fn raise_floors(target: &Target, writer: &mut Writer, generation: &Generatio
             .or_fail(ExitCode::Store, format_args!("raising the floor of {}", layer.name))?;
     }
     if raised == before {
-        return Ok(());
+        return Ok(None);
     }
-    writer.put_record(RecordType::Floors, &ONLY, &raised.emit()).map_err(|error| target.fail(&error))?;
-    warn_of_other_slot(target, writer, generation, &raised)
+    warn_of_other_slot(target, store, generation, &raised)?;
+    Ok(Some(raised))
 }
 
 /// Says when the other slot falls below the floors: a rollback there will be refused.
@@ -78,7 +92,7 @@ fn warn_of_other_slot(
     target: &Target,
     store: &Store,
     generation: &Generation,
-    floors: &plyos_storefile::Floors,
+    floors: &Floors,
 ) -> Result<(), Failure> {
     let Some(other) = active::active_generation(store)?.filter(|other| other.number != generation.number)
     else {

@@ -30,7 +30,7 @@ pub fn known(target: &Target, store: &Store) -> Result<Known, Failure> {
         let Some(stored) = store.layer(&id).map_err(|error| target.fail(&error))? else { continue };
         let places = stored.places().to_vec();
         let hashes = crate::active::page_hashes(&stored)?;
-        let pages = crate::active::StoredPages(std::rc::Rc::new(stored));
+        let pages = crate::active::StoredPages(std::sync::Arc::new(stored));
         let index =
             Index::open(id, hashes, pages).or_fail(ExitCode::Store, format_args!("opening layer {id}"))?;
         for (chunk, place) in index.chunks().zip(places) {

@@ -18,6 +18,7 @@ pub mod block_log;
 pub mod bucket;
 pub mod forge;
 pub mod inventory;
+pub mod mounted;
 pub mod nginx;
 pub mod oracles;
 pub mod programs;

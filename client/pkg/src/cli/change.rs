@@ -114,4 +114,27 @@ pub struct Consent {
     /// Try layers again that turned out bad
     #[arg(long)]
     pub force: bool,
+    /// With a health policy: leave the new generation on trial, for `pkg health run`
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+impl Change {
+    /// Whether a trial that this begins is decided before the command returns. A rollback begins none.
+    pub fn waits(&self) -> bool {
+        match self {
+            Self::Install { consent, .. }
+            | Self::Remove { consent, .. }
+            | Self::Autoremove { consent }
+            | Self::Upgrade { consent, .. } => consent.waits(),
+            Self::Update | Self::Hold { .. } | Self::Unhold { .. } | Self::Rollback { .. } => false,
+        }
+    }
+}
+
+impl Consent {
+    /// Whether a trial is decided before the command returns.
+    pub const fn waits(self) -> bool {
+        !self.no_wait && !self.dry_run
+    }
 }

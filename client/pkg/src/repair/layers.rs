@@ -22,7 +22,7 @@ use plyos_transfer::{Http, catalog};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::num::NonZero;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Chunks that are looked at together.
 const WINDOW: usize = 1024;
@@ -226,8 +226,8 @@ fn sound(store: &Store, report: &Report) -> Known {
             .layers
             .iter()
             .any(|layer| layer.entry.id == entry.id && (layer.index.is_some() || layer.map.is_some()));
-        let stored = Rc::new(stored);
-        let Ok(index) = Index::open(entry.id, hashes, StoredPages(Rc::clone(&stored))) else { continue };
+        let stored = Arc::new(stored);
+        let Ok(index) = Index::open(entry.id, hashes, StoredPages(Arc::clone(&stored))) else { continue };
         if unchecked {
             continue;
         }

@@ -7,15 +7,15 @@ use plyos_layer_format::index::Index;
 use plyos_layer_format::pages::{PAGE_SIZE, PageSource};
 use plyos_storefile::StoredLayer;
 use std::collections::{BTreeSet, HashSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The pages of a damaged index that are damaged, when the map's hashes are those of its layer.
-pub fn damaged_pages(stored: &Rc<StoredLayer>) -> Vec<u32> {
+pub fn damaged_pages(stored: &Arc<StoredLayer>) -> Vec<u32> {
     let Ok(hashes) = page_hashes(stored) else { return Vec::new() };
     if !hashes.verify_root(hashes.page_count(), &stored.id) {
         return Vec::new();
     }
-    let pages = StoredPages(Rc::clone(stored));
+    let pages = StoredPages(Arc::clone(stored));
     let mut bytes = [0; PAGE_SIZE];
     let mut is_damaged =
         |page: &u32| pages.read_page(*page, &mut bytes).is_err() || !hashes.check(*page, &bytes, &stored.id);

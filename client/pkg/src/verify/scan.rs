@@ -15,7 +15,7 @@ use plyos_report::{ExitCode, Failure};
 use plyos_storefile::{ChunkCheck, Defect, LayerEntry, Place, RecordType, Store, StoredLayer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::num::NonZero;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 
 /// Chunks that are looked at between two notes of the position: at most 1 GiB, seldom more than 100 MiB.
@@ -140,7 +140,7 @@ impl Scan<'_> {
         let index = self.store.verify_index(entry).err();
         (self.advance)(entry.index.len);
         let (map, stored) = match self.store.verify_map(entry) {
-            Ok(stored) => (None, Some(Rc::new(stored))),
+            Ok(stored) => (None, Some(Arc::new(stored))),
             Err(defect) => (Some(defect), None),
         };
         let mut damage = LayerDamage {
@@ -159,7 +159,7 @@ impl Scan<'_> {
             return Ok(damage);
         }
         let opened = page_hashes(&stored).map_err(|failure| failure.message).and_then(|hashes| {
-            Index::open(entry.id, hashes, StoredPages(Rc::clone(&stored))).map_err(|error| error.to_string())
+            Index::open(entry.id, hashes, StoredPages(Arc::clone(&stored))).map_err(|error| error.to_string())
         });
         let opened = match opened {
             Ok(opened) if opened.chunk_count() == stored.places().len() as u64 => opened,
