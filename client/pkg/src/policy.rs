@@ -60,9 +60,9 @@ pub fn check_state<'a>(
 /// Raises the floor of each layer's name to its epoch, with the commit that makes the generation good.
 pub fn raise_floors(target: &Target, writer: &mut Writer, generation: &Generation) -> Result<(), Failure> {
     match raised_floors(target, writer, generation)? {
-        Some(raised) => writer
-            .put_record(RecordType::Floors, &ONLY, &raised.emit())
-            .map_err(|error| target.fail(&error)),
+        Some(raised) => {
+            writer.put_record(RecordType::Floors, &ONLY, &raised.emit()).map_err(|error| target.fail(&error))
+        }
         None => Ok(()),
     }
 }

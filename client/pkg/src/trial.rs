@@ -9,9 +9,7 @@ use crate::target::{ONLY, Target};
 use plyos_namespace::generation::{Generation, Health};
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_slots::{BadReason, Event, Slot};
-use plyos_storefile::{
-    Action, BadEntry, HistoryEntry, RecordType, SlotWriter, Store, StoreError,
-};
+use plyos_storefile::{Action, BadEntry, HistoryEntry, RecordType, SlotWriter, Store, StoreError};
 
 /// How often a commit is tried that somebody else's came before.
 const TRIES: u32 = 5;
@@ -132,7 +130,8 @@ fn change(
         let mut writer = Store::slot_writer(target.path()).map_err(|error| target.fail(&error))?;
         let trial = writer.slots().trial().map(|name| *writer.slots().get(name));
         if trial.map(|trial| trial.generation) != Some(slot.generation) {
-            let line = format!("generation {} is not on trial any more; `pkg status` shows what is", slot.number);
+            let line =
+                format!("generation {} is not on trial any more; `pkg status` shows what is", slot.number);
             return Err(Failure::new(ExitCode::Store, line));
         }
         let at = target.now(&writer);

@@ -62,7 +62,10 @@ impl Mount {
     /// Process ids of the servers, by which the kernel is answered.
     pub fn servers(&self) -> Vec<u32> {
         let dir = self.dir.to_str().unwrap();
-        processes().filter(|(_, line)| line.iter().any(|arg| arg == dir) && line.iter().any(|arg| arg == "server")).map(|(id, _)| id).collect()
+        processes()
+            .filter(|(_, line)| line.iter().any(|arg| arg == dir) && line.iter().any(|arg| arg == "server"))
+            .map(|(id, _)| id)
+            .collect()
     }
 
     /// What runs the mount; it is not ended by this any more.

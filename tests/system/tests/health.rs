@@ -62,7 +62,10 @@ fn a_change_that_is_well_stays() {
     assert_eq!(fs::read_to_string(asked).unwrap(), "4\n");
     let history = target.json(&["history"]);
     let last = history.as_array().unwrap().last().unwrap();
-    assert_eq!((&last["action"], &last["generation"], &last["from"]), (&"promotion".into(), &4.into(), &3.into()));
+    assert_eq!(
+        (&last["action"], &last["generation"], &last["from"]),
+        (&"promotion".into(), &4.into(), &3.into())
+    );
     // Back by command, to the one before it.
     target.pkg(&["rollback"]).ok();
     assert_eq!(target.generation(), 3);
@@ -94,7 +97,10 @@ fn a_change_that_is_not_well_goes_back_by_itself() {
     assert_eq!(slot(target, 4), "bad: health check failed");
     let history = target.json(&["history"]);
     let last = history.as_array().unwrap().last().unwrap().clone();
-    assert_eq!((&last["action"], &last["generation"], &last["from"]), (&"return after failure".into(), &3.into(), &4.into()));
+    assert_eq!(
+        (&last["action"], &last["generation"], &last["from"]),
+        (&"return after failure".into(), &3.into(), &4.into())
+    );
     assert!(last["command"].as_str().unwrap().contains("its health check failed for 2 s"), "{last}");
 
     // Remembered: refused, and tried again by force alone.

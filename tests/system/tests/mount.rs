@@ -149,12 +149,18 @@ fn programs_use_it_as_any_file_system() {
     fs::create_dir(&copy).unwrap();
     let copied = Command::new("sh").args(["-c", line, "sh"]).args([mount.dir(), &copy]).status().unwrap();
     assert!(copied.success());
-    let compared = Command::new("diff").arg("-r").arg("--no-dereference").args([mount.dir(), &copy]).output().unwrap();
+    let compared =
+        Command::new("diff").arg("-r").arg("--no-dereference").args([mount.dir(), &copy]).output().unwrap();
     let said = String::from_utf8_lossy(&compared.stdout);
-    let differences = said.lines().filter(|line| !line.contains("special file") && !line.contains("is a fifo"));
+    let differences =
+        said.lines().filter(|line| !line.contains("special file") && !line.contains("is a fifo"));
     assert_eq!(differences.collect::<Vec<_>>(), Vec::<&str>::new());
     // It cannot be written.
-    for change in [fs::write(mount.at("new"), "x"), fs::remove_file(mount.at("plain")), fs::write(mount.at("plain"), "x")] {
+    for change in [
+        fs::write(mount.at("new"), "x"),
+        fs::remove_file(mount.at("plain")),
+        fs::write(mount.at("plain"), "x"),
+    ] {
         assert_eq!(change.unwrap_err().kind(), std::io::ErrorKind::ReadOnlyFilesystem);
     }
     let size = Command::new("stat").args(["-f", "-c", "%S %b %a"]).arg(mount.dir()).output().unwrap();

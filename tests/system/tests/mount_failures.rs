@@ -94,7 +94,9 @@ fn a_killed_server_is_there_again() {
         let servers = mount.servers();
         assert_eq!(servers.len(), 1, "round {round}");
         kill(servers[0]);
-        wait_for("another server", || (mount.is_there() && !mount.servers().contains(&servers[0])).then_some(()));
+        wait_for("another server", || {
+            (mount.is_there() && !mount.servers().contains(&servers[0])).then_some(())
+        });
         assert_eq!(fs::read(mount.at("www/docs/big")).unwrap(), noise(1, 1_000_000), "round {round}");
     }
     assert!(mount.said().contains("mounting again"), "{}", mount.said());

@@ -132,9 +132,14 @@ fn a_hundred_flips() {
             target.pkg(&["rollback", number]).ok();
             // At once, by the very next look.
             assert_eq!(text(mount.at("www/docs/version")), version, "flip {flip}");
-            assert_eq!(fs::read_link(mount.at("www/docs/newest")).unwrap(), Path::new(&format!("parts/0-of-{version}")));
+            assert_eq!(
+                fs::read_link(mount.at("www/docs/newest")).unwrap(),
+                Path::new(&format!("parts/0-of-{version}"))
+            );
             let parts = fs::read_dir(mount.at("www/docs/parts")).unwrap();
-            assert!(parts.into_iter().all(|part| part.unwrap().file_name().to_str().unwrap().ends_with(version)));
+            assert!(
+                parts.into_iter().all(|part| part.unwrap().file_name().to_str().unwrap().ends_with(version))
+            );
             if readers.iter().any(std::thread::ScopedJoinHandle::is_finished) {
                 break;
             }
@@ -153,25 +158,33 @@ fn a_hundred_flips() {
 
 #[test]
 fn pages_of_files_that_stay_are_kept_over_a_switch() {
+    /// The kernel may drop any page at any time, so one try proves nothing. Pages that a switch takes away are gone each time.
+    const TRIES: usize = 10;
     let world = world();
     let target = &world.target;
     let Some(disk) = SickDisk::below(target) else { return };
     let mount = Mount::of(target, "shown", &["--cache", "0"]).unwrap();
     let (kept, cold) = (mount.at("www/docs/same"), mount.at("usr/share/words"));
-    assert_eq!(fs::read(&kept).unwrap(), noise(3, 400_000));
-    // Its second name is looked up by a thread; what was asked for after it was looked up after it.
-    std::thread::sleep(std::time::Duration::from_millis(500));
     world.offer(&Tree::new().file("usr/bin/other", "other\n"), &Layer::package("other", "1"));
     target.pkg(&["install", "other"]).ok();
-    assert!(mount.at("usr/bin/other").exists(), "{}", mount.said());
     let length = fs::metadata(target.beside("below")).unwrap().len();
-    // Everything behind the superblock: what can be read now is in memory. Index pages are.
-    disk.lose(128 << 10..length);
-    let again = fs::read(&kept);
-    assert!(again.as_ref().is_ok_and(|again| *again == noise(3, 400_000)), "{again:?}: {}", mount.said());
-    assert!(fs::read(&cold).is_err(), "the disk cannot be read");
-    assert!(mount.said().contains("usr/share/words"), "{}", mount.said());
-    disk.heal();
+    let is_kept = (0..TRIES).any(|round| {
+        assert_eq!(fs::read(&kept).unwrap(), noise(3, 400_000));
+        // Its second name is looked up by a thread.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        target.pkg(&["rollback"]).ok();
+        assert_eq!(mount.at("usr/bin/other").exists(), round % 2 == 1, "{}", mount.said());
+        // Everything behind the superblock: what can be read now is in memory. Index pages are.
+        disk.lose(128 << 10..length);
+        let again = fs::read(&kept);
+        if round == 0 {
+            assert!(fs::read(&cold).is_err(), "the disk cannot be read");
+            assert!(mount.said().contains("/usr/share/words of base/plain 1"), "{}", mount.said());
+        }
+        disk.heal();
+        again.is_ok_and(|again| again == noise(3, 400_000))
+    });
+    assert!(is_kept, "{}", mount.said());
     assert!(fs::read(&cold).is_ok());
 }
 
@@ -198,7 +211,10 @@ fn show_damaged(target: &Target) {
     let mut writer = Store::slot_writer(target.store()).unwrap();
     let active = *writer.slots().active().unwrap();
     let other = [writer.slots().a, writer.slots().b].into_iter().find(|slot| slot.number == 2).unwrap();
-    let record = *writer.records(RecordType::Generation).find(|record| record.key == *other.generation.as_bytes()).unwrap();
+    let record = *writer
+        .records(RecordType::Generation)
+        .find(|record| record.key == *other.generation.as_bytes())
+        .unwrap();
     let file = fs::File::options().read(true).write(true).open(target.store()).unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, record.extent.offset + 20).unwrap();

@@ -23,7 +23,9 @@ pub async fn once(health: &Health, generation: u64, time: Duration) -> Result<()
                 let connected = TcpStream::connect(&health.spec).await;
                 connected.map(|_| ()).map_err(|error| format!("connecting to {}: {error}", health.spec))
             }
-            HealthKind::Services => Err(String::from("services cannot be asked on this host; set another check")),
+            HealthKind::Services => {
+                Err(String::from("services cannot be asked on this host; set another check"))
+            }
         }
     };
     // A command ends itself, so that its processes are ended, too.

@@ -8,12 +8,14 @@ use plyos_namespace::generation::{Health, HealthKind};
 #[derive(Debug, Subcommand)]
 pub enum HealthCommand {
     /// Check every change from now on, and go back when it does no good
-    #[command(after_help = "The check is asked again and again until it passes or its time is over. It runs as whoever runs
+    #[command(
+        after_help = "The check is asked again and again until it passes or its time is over. It runs as whoever runs
 `pkg health run`, with PKG_GENERATION set to the generation on trial.
 Examples:
   pkg health set --http http://127.0.0.1/status
   pkg health set --tcp 127.0.0.1:5432 --timeout 20
-  pkg health set --command 'systemctl is-active --quiet nginx'")]
+  pkg health set --command 'systemctl is-active --quiet nginx'"
+    )]
     Set(SetArgs),
     /// Show the policy
     #[command(after_help = "Example:
@@ -24,10 +26,12 @@ Examples:
   pkg health clear")]
     Clear,
     /// Run the check of the generation on trial, and promote it or go back
-    #[command(after_help = "Ends with 0 when it was promoted or nothing was on trial, with 7 when the former generation is back.
+    #[command(
+        after_help = "Ends with 0 when it was promoted or nothing was on trial, with 7 when the former generation is back.
 Examples:
   pkg health run
-  systemctl enable --now pkg-health.timer   # finishes what a crash left open")]
+  systemctl enable --now pkg-health.timer   # finishes what a crash left open"
+    )]
     Run,
 }
 

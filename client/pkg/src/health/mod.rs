@@ -82,12 +82,9 @@ fn show(target: &Target) -> Result<(), Failure> {
         return Ok(());
     }
     match policy {
-        Some(policy) => println!(
-            "{} within {} s, {} tries",
-            line(&policy.health),
-            policy.health.timeout,
-            policy.tries
-        ),
+        Some(policy) => {
+            println!("{} within {} s, {} tries", line(&policy.health), policy.health.timeout, policy.tries)
+        }
         None => println!("There is no health policy; `pkg health set` makes one."),
     }
     if let Some(number) = on_trial {

@@ -62,12 +62,10 @@ impl Role {
 
 /// `pkg umount`
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Refused while something in it is open, or is somebody's working directory.
+#[command(after_help = "Refused while something in it is open, or is somebody's working directory.
 Examples:
   pkg umount /srv/system
-  pkg umount --lazy /srv/system   # gone from the tree at once, for those inside when they leave"
-)]
+  pkg umount --lazy /srv/system   # gone from the tree at once, for those inside when they leave")]
 pub struct UmountArgs {
     /// Where it is mounted
     pub dir: PathBuf,

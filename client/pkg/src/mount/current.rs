@@ -54,8 +54,10 @@ impl Current {
         replaced: Sender<Arc<Mounted>>,
     ) -> Result<Self, Failure> {
         let device = FileDevice::open(target.path(), Access::Read).map_err(|error| target.fail(&error))?;
-        let copies = copies(&device)
-            .or_fail(ExitCode::Store, format_args!("reading the superblock of {}", target.path().display()))?;
+        let copies = copies(&device).or_fail(
+            ExitCode::Store,
+            format_args!("reading the superblock of {}", target.path().display()),
+        )?;
         let mounted = Arc::new(Mounted::open(&target, &caches)?);
         Ok(Self {
             target,

@@ -181,9 +181,7 @@ impl Filesystem for Tree {
                 let number = name.to_str().and_then(|name| name.parse().ok());
                 (Ok(number.and_then(|number| self.nodes.again_if_in(number, &shown))), NEVER)
             }
-            Ok(Place::Inside(directory)) => {
-                (self.child(&directory.mounted, &directory.found, name), EVER)
-            }
+            Ok(Place::Inside(directory)) => (self.child(&directory.mounted, &directory.found, name), EVER),
             Err(error) => (Err(error), NEVER),
         };
         match found {
@@ -277,14 +275,7 @@ impl Filesystem for Tree {
         reply.opened(FileHandle(self.listings.open(listing)), flags);
     }
 
-    fn readdir(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        handle: FileHandle,
-        offset: u64,
-        mut reply: ReplyDirectory,
-    ) {
+    fn readdir(&self, _: &Request, _: INodeNo, handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
         let Some(open) = self.listings.get(handle.0) else { return reply.error(Errno::ESTALE) };
         for (at, name) in [".", ".."].into_iter().enumerate().skip(offset.min(DOTS) as usize) {
             if reply.add(INodeNo(open.number), at as u64 + 1, FileType::Directory, name) {

@@ -42,7 +42,11 @@ impl Period {
             *self = Self { began: Some(now), written: 0, left_out: 0 };
         }
         let write = self.written < MOST;
-        if write { self.written += 1 } else { self.left_out += 1 }
+        if write {
+            self.written += 1
+        } else {
+            self.left_out += 1
+        }
         (left_out, write)
     }
 }

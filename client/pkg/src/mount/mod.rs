@@ -29,8 +29,8 @@ mod log;
 mod mounted;
 mod nodes;
 mod place;
-mod reading;
 mod readiness;
+mod reading;
 mod server;
 mod supervisor;
 

@@ -149,7 +149,8 @@ impl Nodes {
         let Some(source) = found.source.filter(|_| !found.entry.is_directory()) else {
             return Ok(self.directory(mounted, found));
         };
-        let layer = mounted.namespace.layers().get(source.layer).ok_or(NamespaceError::NoLayer(source.layer))?;
+        let layer =
+            mounted.namespace.layers().get(source.layer).ok_or(NamespaceError::NoLayer(source.layer))?;
         let (id, inode) = (layer.index.id(), layer.index.inode(source.ordinal, &found.entry));
         let key = Key::File(id, inode);
         let mut nodes = self.nodes();

@@ -60,7 +60,8 @@ pub fn prepare(dir: &Path) -> Result<PathBuf, Failure> {
         content => content.or_fail(ExitCode::Failure, format_args!("looking into {named}"))?,
     };
     if content.next().is_some() {
-        let line = format!("{named} is not empty, and a mount would hide what is in it; name an empty folder");
+        let line =
+            format!("{named} is not empty, and a mount would hide what is in it; name an empty folder");
         return Err(Failure::new(ExitCode::Conflict, line));
     }
     if let Some(mount) = mount_at(&absolute) {
@@ -77,7 +78,8 @@ pub fn prepare(dir: &Path) -> Result<PathBuf, Failure> {
 /// Whether this host has FUSE.
 fn check_fuse() -> Result<(), Failure> {
     if !Path::new("/dev/fuse").exists() {
-        let line = "there is no /dev/fuse on this host; load it with `modprobe fuse`, or use `pkg export DIR`";
+        let line =
+            "there is no /dev/fuse on this host; load it with `modprobe fuse`, or use `pkg export DIR`";
         return Err(Failure::new(ExitCode::Failure, line));
     }
     if std::fs::File::options().read(true).write(true).open("/dev/fuse").is_err() {
@@ -228,7 +230,8 @@ mod tests {
 
     #[test]
     fn lines_of_the_mount_table() {
-        let line = br"98 1 0:52 / /srv/a\040b\134 ro,nosuid shared:5 master:1 - fuse plyos:/var/lib/plyos/store ro";
+        let line =
+            br"98 1 0:52 / /srv/a\040b\134 ro,nosuid shared:5 master:1 - fuse plyos:/var/lib/plyos/store ro";
         let (point, found) = parse_line(line).unwrap();
         assert_eq!(point, Path::new("/srv/a b\\"));
         assert!(found.is_ours());

@@ -89,10 +89,9 @@ fn supervise(target: &Target, args: &MountArgs, ready: impl Fn(&Path)) -> Result
                     }
                     match end.of(server, &dir).await {
                         None => return Ok(()),
-                        Some(status) => say(&format!(
-                            "the server of {} ended ({status}); mounting again",
-                            dir.display()
-                        )),
+                        Some(status) => {
+                            say(&format!("the server of {} ended ({status}); mounting again", dir.display()))
+                        }
                     }
                 }
                 Err(failure) if is_first => return Err(failure),
