@@ -95,6 +95,15 @@ fn the_next_look_sees_it_and_what_is_open_stays() {
     assert_eq!(mount.said(), "");
 }
 
+/// Sets it when dropped.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_hundred_flips() {
     const FLIPS: u64 = 100;
@@ -127,6 +136,8 @@ fn a_hundred_flips() {
             }
         };
         let readers = [scope.spawn(reader), scope.spawn(reader)];
+        // So that the readers end when what follows fails.
+        let ending = Ending(&stop);
         for flip in 0..FLIPS {
             let (number, version) = if flip % 2 == 0 { ("2", "1") } else { ("3", "2") };
             target.pkg(&["rollback", number]).ok();
@@ -144,7 +155,7 @@ fn a_hundred_flips() {
                 break;
             }
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(ending);
         for reader in readers {
             reader.join().unwrap();
         }
