@@ -95,6 +95,15 @@ fn the_next_look_sees_it_and_what_is_open_stays() {
     assert_eq!(mount.said(), "");
 }
 
+/// Sets it when dropped.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_hundred_flips() {
     const FLIPS: u64 = 100;
@@ -127,6 +136,8 @@ fn a_hundred_flips() {
             }
         };
         let readers = [scope.spawn(reader), scope.spawn(reader)];
+        // So that the readers end when what follows fails.
+        let ending = Ending(&stop);
         for flip in 0..FLIPS {
             let (number, version) = if flip % 2 == 0 { ("2", "1") } else { ("3", "2") };
             target.pkg(&["rollback", number]).ok();
@@ -144,7 +155,7 @@ fn a_hundred_flips() {
                 break;
             }
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(ending);
         for reader in readers {
             reader.join().unwrap();
         }
@@ -158,25 +169,33 @@ fn a_hundred_flips() {
 
 #[test]
 fn pages_of_files_that_stay_are_kept_over_a_switch() {
+    /// The kernel may drop any page at any time, so one try proves nothing. Pages that a switch takes away are gone each time.
+    const TRIES: usize = 10;
     let world = world();
     let target = &world.target;
     let Some(disk) = SickDisk::below(target) else { return };
     let mount = Mount::of(target, "shown", &["--cache", "0"]).unwrap();
     let (kept, cold) = (mount.at("www/docs/same"), mount.at("usr/share/words"));
-    assert_eq!(fs::read(&kept).unwrap(), noise(3, 400_000));
-    // Its second name is looked up by a thread; what was asked for after it was looked up after it.
-    std::thread::sleep(std::time::Duration::from_millis(500));
     world.offer(&Tree::new().file("usr/bin/other", "other\n"), &Layer::package("other", "1"));
     target.pkg(&["install", "other"]).ok();
-    assert!(mount.at("usr/bin/other").exists(), "{}", mount.said());
     let length = fs::metadata(target.beside("below")).unwrap().len();
-    // Everything behind the superblock: what can be read now is in memory. Index pages are.
-    disk.lose(128 << 10..length);
-    let again = fs::read(&kept);
-    assert!(again.as_ref().is_ok_and(|again| *again == noise(3, 400_000)), "{again:?}: {}", mount.said());
-    assert!(fs::read(&cold).is_err(), "the disk cannot be read");
-    assert!(mount.said().contains("usr/share/words"), "{}", mount.said());
-    disk.heal();
+    let is_kept = (0..TRIES).any(|round| {
+        assert_eq!(fs::read(&kept).unwrap(), noise(3, 400_000));
+        // Its second name is looked up by a thread.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        target.pkg(&["rollback"]).ok();
+        assert_eq!(mount.at("usr/bin/other").exists(), round % 2 == 1, "{}", mount.said());
+        // Everything behind the superblock: what can be read now is in memory. Index pages are.
+        disk.lose(128 << 10..length);
+        let again = fs::read(&kept);
+        if round == 0 {
+            assert!(fs::read(&cold).is_err(), "the disk cannot be read");
+            assert!(mount.said().contains("/usr/share/words of base/plain 1"), "{}", mount.said());
+        }
+        disk.heal();
+        again.is_ok_and(|again| again == noise(3, 400_000))
+    });
+    assert!(is_kept, "{}", mount.said());
     assert!(fs::read(&cold).is_ok());
 }
 

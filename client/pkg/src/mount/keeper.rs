@@ -6,7 +6,7 @@
 //! once, through the kernel. Such names are kept as any others: until memory is short, or until the file's layer has left
 //! the generation that is shown.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 /// Files that may wait for their second name. When there are more, the next ones go without.
@@ -32,7 +32,7 @@ impl Keeper {
 }
 
 /// Looks files up by their second names, until the server ends. `folder` is the keeper's, below the mount.
-pub fn run(folder: &PathBuf, files: &Receiver<u64>) {
+pub fn run(folder: &Path, files: &Receiver<u64>) {
     for number in files {
         // What cannot be looked up is not kept.
         let _ = std::fs::symlink_metadata(folder.join(number.to_string()));

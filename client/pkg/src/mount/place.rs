@@ -191,7 +191,7 @@ impl MountLine {
 fn mount_at(dir: &Path) -> Option<MountLine> {
     let table = std::fs::read("/proc/self/mountinfo").ok()?;
     let lines = table.split(|byte| *byte == b'\n');
-    lines.filter_map(parse_line).filter(|(at, _)| at == dir).map(|(_, line)| line).last()
+    lines.filter_map(parse_line).filter(|(at, _)| at == dir).map(|(_, line)| line).next_back()
 }
 
 /// Mount point and what is mounted of a line of mountinfo (proc_pid_mountinfo(5)): the fifth field, and after ` - ` type and source.
