@@ -8,6 +8,7 @@
 )]
 
 use plyos_layer_build::reader::Blob;
+use plyos_layer_format::index::Limits;
 use plyos_storefile::Store;
 use plyos_test_system::programs::{PATIENCE, wait_for};
 use plyos_test_system::proxy::{Carried, Fault, Rule};
@@ -56,7 +57,7 @@ fn a_large_layer_costs_no_more_than_its_blob() {
 /// Offset and length of each frame, and whether its chunk is in the store.
 fn frames(world: &World, pushed: &Pushed) -> Vec<(u64, u64, bool)> {
     let bytes = world.registry.stored().read(pushed.text("blob"));
-    let blob = Blob::open(Cursor::new(bytes)).unwrap();
+    let blob = Blob::open(Cursor::new(bytes), &Limits::default()).unwrap();
     let store = Store::open(world.target.store()).unwrap();
     let stored = store.layer(&blob.layer()).unwrap();
     let places = stored.map(|stored| stored.places().to_vec()).unwrap_or_default();
