@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 /// not a patchwork.
 const GATHER: u64 = 3 << 20;
 /// Longest time for which they are gathered.
-const GATHER_FOR: Duration = Duration::from_millis(200);
+const GATHER_FOR: Duration = Duration::from_millis(100);
 
 /// The missing frames of one blob.
 #[derive(Debug)]
