@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Time to connect.
 const CONNECT: Duration = Duration::from_secs(15);
 /// Seconds without a byte after which a transfer counts as lost, unless [`STALLED_VARIABLE`] says otherwise.
-const STALLED: u64 = 60;
+const STALLED: u64 = 30;
 /// Names another number of seconds, from 1 to 3600.
 const STALLED_VARIABLE: &str = "PLYOS_STALL_SECONDS";
 /// Bytes of one stream that an HTTP/2 server may send ahead of the reader.

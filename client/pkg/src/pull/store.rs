@@ -19,12 +19,12 @@ use plyos_transfer::pull::{Arrival, Check, Part, Pulling};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Time after which partial layers are committed: what a kill costs at most.
+/// Time after which partial layers are committed: with what is being gathered, what a kill costs at most.
 const COMMIT_AFTER: Duration = Duration::from_millis(200);
 /// On a slow device it is so many times what the last commit took, so that commits take little of the whole.
 const COMMIT_SHARE: u32 = 10;
 /// How often progress is told at least.
-const TELL: Duration = Duration::from_millis(200);
+const TELL: Duration = Duration::from_millis(100);
 
 /// What decoding needs to know of a layer.
 struct Layer {

@@ -37,12 +37,12 @@ impl Policy {
 }
 
 impl Default for Policy {
-    /// 6 requests and 16 MiB: six connections are what browsers open to a host; with decoding and the network's own buffers the
+    /// 6 requests and 8 MiB: six connections are what browsers open to a host; with decoding and the network's own buffers the
     /// process stays below 64 MiB.
     fn default() -> Self {
         Self {
             parallel: 6,
-            budget: 16 << 20,
+            budget: 8 << 20,
             gap: GAP,
             request: REQUEST,
             request_cost: 2 * GAP,

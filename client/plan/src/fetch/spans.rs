@@ -166,7 +166,7 @@ mod tests {
         let policy = Policy::default();
         for (what, pieces, expected) in [
             ("an empty frame", [piece(0, 0), piece(1, 1)], Err(PieceError::Length)),
-            ("too large for the budget", [piece(0, 16 << 20), piece(16 << 20, 1)], Err(PieceError::Length)),
+            ("too large for the budget", [piece(0, 8 << 20), piece(8 << 20, 1)], Err(PieceError::Length)),
             ("overlap", [piece(0, 10), piece(9, 1)], Err(PieceError::Order)),
             ("backwards", [piece(10, 10), piece(0, 1)], Err(PieceError::Order)),
             ("outside", [piece(0, 10), piece(1 << 30, 1)], Err(PieceError::Outside)),

@@ -112,7 +112,11 @@ pub(super) async fn run(shared: &Shared, sink: &(impl Fn(Frame) + Sync)) {
                 next = attempt => next,
                 () = shared.end() => shared.pull().ended(ask.lane),
             };
-            let Next::Again { ask: again, pause_ms } = next else { break };
+            let Next::Again { ask: again, pause_ms } = next else {
+                // It may have been given up, which ends the others too.
+                shared.changed.notify_waiters();
+                break;
+            };
             ask = again;
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}

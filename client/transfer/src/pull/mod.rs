@@ -25,9 +25,9 @@ use tokio::task::JoinSet;
 
 /// Bytes that are gathered before they are stored, so that frames of several requests become long runs in their own order and
 /// not a patchwork.
-const GATHER: u64 = 4 << 20;
+const GATHER: u64 = 3 << 20;
 /// Longest time for which they are gathered.
-const GATHER_FOR: Duration = Duration::from_millis(200);
+const GATHER_FOR: Duration = Duration::from_millis(100);
 
 /// The missing frames of one blob.
 #[derive(Debug)]
