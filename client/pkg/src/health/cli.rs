@@ -27,7 +27,7 @@ Examples:
     Clear,
     /// Run the check of the generation on trial, and promote it or go back
     #[command(
-        after_help = "Ends with 0 when it was promoted or nothing was on trial, with 7 when the former generation is back.
+        after_help = "Ends with 0 when it was promoted or nothing was on trial, with 7 when the one before is back.
 Examples:
   pkg health run
   systemctl enable --now pkg-health.timer   # finishes what a crash left open"

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 /// `pkg mount`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Read-only. A new generation is seen by the next path that is opened; what is open stays open on the old
-one, and keeps it from `pkg clean`. Every byte is checked as it is read: what is damaged cannot be
-read, and a line on stderr names it. Set-user-id bits and devices are shown and not honoured.
+    after_help = "Read-only. A new generation is seen by the next path that is opened; what is open stays open on the
+old one, and keeps it from `pkg clean`. Every byte is checked as it is read: what is damaged cannot
+be read, and a line on stderr names it. Set-user-id bits and devices are shown and not honoured.
 Do not mount anything inside: a switch would detach it.
 Examples:
   pkg mount /srv/system                # stays in the foreground; Ctrl-C or `pkg umount` ends it
