@@ -55,6 +55,14 @@ pub(crate) struct Brought {
     _permit: Option<Permit>,
 }
 
+#[cfg(test)]
+impl Brought {
+    /// The first run, of one file.
+    pub(crate) fn of_one(ready: Ready) -> Self {
+        Self { number: 0, files: VecDeque::from([Ok(ready)]), _permit: None }
+    }
+}
+
 /// The files in the order of the stream, whichever reader brings them.
 #[derive(Debug)]
 pub(crate) struct Ahead {

@@ -7,10 +7,11 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// Units, with the name under which an instance of a template is looked at.
-const UNITS: [(&str, &str); 3] = [
+const UNITS: [(&str, &str); 4] = [
     ("pkg-mount@.service", "pkg-mount@srv-system.service"),
     ("pkg-health.service", "pkg-health.service"),
     ("pkg-health.timer", "pkg-health.timer"),
+    ("pkg-services.service", "pkg-services.service"),
 ];
 
 #[test]

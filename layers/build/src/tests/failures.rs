@@ -99,9 +99,7 @@ fn a_huge_file_must_be_the_same_when_it_is_read_again() {
     let tree = scan(dir.path(), &ScanOptions::default()).unwrap();
     let produce_with = |hash: [u8; 32]| {
         let (sender, files) = mpsc::channel();
-        sender
-            .send(Brought { number: 0, ready: Ok(Ready::Huge { hash: Some(hash) }), permit: None })
-            .unwrap();
+        sender.send(Brought::of_one(Ready::Huge { hash: Some(hash) })).unwrap();
         produce(&tree, &mut Ahead::new(files), |_| Ok(()))
     };
     assert!(produce_with(*blake3::hash(&noise(1, 5_000_000)).as_bytes()).is_ok());
