@@ -239,9 +239,17 @@ mod tests {
         directory.join(format!("{}-{id}", owner_of(&repository())))
     }
 
+    /// Runs a test with one thread for what may block, so that [`abandon`] can keep it busy.
+    fn with_one_thread(test: impl Future<Output = ()>) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().max_blocking_threads(1).build().unwrap().block_on(test);
+    }
+
     /// Takes a session up for somebody who goes away meanwhile.
     async fn abandon(uploads: &Uploads, id: &UploadId) {
         let repository = repository();
+        let (_open, gate) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || gate.recv());
         let mut resumed = pin!(uploads.resume(&repository, id));
         poll_fn(|context| match resumed.as_mut().poll(context) {
             Poll::Pending => Poll::Ready(()),
@@ -260,37 +268,41 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap();
     }
 
-    #[tokio::test]
-    async fn names_that_are_none_leave_no_entries() {
-        let directory = tempfile::tempdir().unwrap();
-        let uploads = uploads(directory.path(), 2);
-        for _ in 0..3 {
+    #[test]
+    fn names_that_are_none_leave_no_entries() {
+        with_one_thread(async {
+            let directory = tempfile::tempdir().unwrap();
+            let uploads = uploads(directory.path(), 2);
+            for _ in 0..3 {
+                let id = UploadId(DataId::random().unwrap());
+                assert!(matches!(uploads.resume(&repository(), &id).await, Err(UploadError::Unknown)));
+                abandon(&uploads, &id).await;
+            }
+            // One that cannot be opened.
             let id = UploadId(DataId::random().unwrap());
-            assert!(matches!(uploads.resume(&repository(), &id).await, Err(UploadError::Unknown)));
-            abandon(&uploads, &id).await;
-        }
-        // One that cannot be opened.
-        let id = UploadId(DataId::random().unwrap());
-        std::fs::create_dir(path(directory.path(), &id)).unwrap();
-        assert!(matches!(uploads.resume(&repository(), &id).await, Err(UploadError::Store(_))));
-        settle(|| uploads.register.len() == 0).await;
-        uploads.begin(&repository(), Algorithm::Sha256).await.unwrap();
+            std::fs::create_dir(path(directory.path(), &id)).unwrap();
+            assert!(matches!(uploads.resume(&repository(), &id).await, Err(UploadError::Store(_))));
+            settle(|| uploads.register.len() == 0).await;
+            uploads.begin(&repository(), Algorithm::Sha256).await.unwrap();
+        });
     }
 
-    #[tokio::test]
-    async fn a_session_outlives_who_asked_for_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let uploads = uploads(directory.path(), 2);
-        let id = uploads.begin(&repository(), Algorithm::Sha512).await.unwrap();
-        abandon(&uploads, &id).await;
-        // A file says nothing of the algorithm, so this is from memory.
-        let upload = uploads.resume(&repository(), &id).await.unwrap();
-        assert_eq!(upload.algorithm(), Algorithm::Sha512);
-        // Who gives up waiting changes nothing either.
-        abandon(&uploads, &id).await;
-        upload.park().await.unwrap();
-        assert_eq!(uploads.register.len(), 1);
-        assert_eq!(uploads.resume(&repository(), &id).await.unwrap().algorithm(), Algorithm::Sha512);
+    #[test]
+    fn a_session_outlives_who_asked_for_it() {
+        with_one_thread(async {
+            let directory = tempfile::tempdir().unwrap();
+            let uploads = uploads(directory.path(), 2);
+            let id = uploads.begin(&repository(), Algorithm::Sha512).await.unwrap();
+            abandon(&uploads, &id).await;
+            // A file says nothing of the algorithm, so this is from memory.
+            let upload = uploads.resume(&repository(), &id).await.unwrap();
+            assert_eq!(upload.algorithm(), Algorithm::Sha512);
+            // Who gives up waiting changes nothing either.
+            abandon(&uploads, &id).await;
+            upload.park().await.unwrap();
+            assert_eq!(uploads.register.len(), 1);
+            assert_eq!(uploads.resume(&repository(), &id).await.unwrap().algorithm(), Algorithm::Sha512);
+        });
     }
 
     #[tokio::test]

@@ -180,16 +180,19 @@ mod tests {
         }
 
         fn write_line(&self, text: &str) -> io::Result<()> {
-            self.write_str(&format!("{text}\n"))
+            self.write_str(text)
         }
 
         fn write_str(&self, text: &str) -> io::Result<()> {
-            self.0.lock().unwrap().push_str(text);
+            // Lines are parted by moves of the cursor; what is written at once is no more than one.
+            let mut shown = self.0.lock().unwrap();
+            shown.push_str(text);
+            shown.push('\n');
             Ok(())
         }
 
         fn clear_line(&self) -> io::Result<()> {
-            self.write_str("\n")
+            Ok(())
         }
 
         fn flush(&self) -> io::Result<()> {

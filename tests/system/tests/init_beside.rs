@@ -69,7 +69,7 @@ fn init_promotes_while_two_pkg_change_the_system() {
     };
     let (counted, promoted) = (said("counted "), said("promoted "));
     let store = Store::open(target.store()).unwrap();
-    let audit = store.record(RecordType::Audit, &RecordType::ONLY).unwrap().unwrap();
+    let audit = store.record(RecordType::Audit, &[1; 32]).unwrap().unwrap();
     assert_eq!(String::from_utf8(audit).unwrap(), counted.last().unwrap().to_string());
     let history = store.history().unwrap();
     let of_init: Vec<u64> =

@@ -4,6 +4,7 @@ use super::check;
 use crate::active;
 use crate::target::Target;
 use crate::trial::{self, Policy, Verdict};
+use plyos_namespace::generation::{Generation, Health};
 use plyos_report::{ExitCode, Failure, print_json};
 use plyos_slots::{Slot, SlotState};
 use serde_json::json;
@@ -22,7 +23,7 @@ enum Outcome {
 
 /// `pkg health run`
 pub async fn run(target: &Target) -> Result<(), Failure> {
-    let Some(slot) = on_trial(target)? else {
+    let Some(trial) = on_trial(target)? else {
         if target.progress.json() {
             print_json(&json!({"on_trial": null}));
         } else {
@@ -30,7 +31,8 @@ pub async fn run(target: &Target) -> Result<(), Failure> {
         }
         return Ok(());
     };
-    let outcome = decide(target, &slot).await?;
+    let slot = trial.slot;
+    let outcome = decide(target, &trial).await?;
     if target.progress.json() {
         let reason = match &outcome {
             Outcome::Promoted => None,
@@ -43,9 +45,12 @@ pub async fn run(target: &Target) -> Result<(), Failure> {
 
 /// After a change: decides about it, unless nobody wants to wait.
 pub async fn after_change(target: &Target, waits: bool) -> Result<(), Failure> {
-    let Some(slot) = on_trial(target)?.filter(|_| waits) else { return Ok(()) };
-    let outcome = decide(target, &slot).await?;
-    tell(target, &slot, outcome)
+    if !waits {
+        return Ok(());
+    }
+    let Some(trial) = on_trial(target)? else { return Ok(()) };
+    let outcome = decide(target, &trial).await?;
+    tell(target, &trial.slot, outcome)
 }
 
 fn tell(target: &Target, slot: &Slot, outcome: Outcome) -> Result<(), Failure> {
@@ -64,14 +69,26 @@ fn tell(target: &Target, slot: &Slot, outcome: Outcome) -> Result<(), Failure> {
     }
 }
 
-fn on_trial(target: &Target) -> Result<Option<Slot>, Failure> {
+/// A trial that a check decides.
+struct Trial {
+    slot: Slot,
+    generation: Generation,
+    health: Health,
+}
+
+/// The trial that is under way, if its generation has a health policy. One without is decided by whoever began it: the init of a machine that
+/// boots from the store.
+fn on_trial(target: &Target) -> Result<Option<Trial>, Failure> {
     let store = target.store()?;
-    Ok(store.slots().trial().map(|name| *store.slots().get(name)))
+    let Some(slot) = store.slots().trial().map(|name| *store.slots().get(name)) else { return Ok(None) };
+    let generation = active::generation(&store, &slot.generation)?;
+    let policy = Policy::of(&generation);
+    Ok(policy.map(|Policy { health, .. }| Trial { slot, generation, health }))
 }
 
 /// Asks until the check passes or its time is over.
-async fn decide(target: &Target, slot: &Slot) -> Result<Outcome, Failure> {
-    let generation = active::generation(&target.store()?, &slot.generation)?;
+async fn decide(target: &Target, trial: &Trial) -> Result<Outcome, Failure> {
+    let Trial { slot, generation, health } = trial;
     if matches!(slot.state, SlotState::Trial { left: 0, .. }) {
         let reason = String::from("every run of its check broke off");
         trial::conclude(target, slot, &Verdict::TriesUsedUp(&reason))?;
@@ -79,15 +96,11 @@ async fn decide(target: &Target, slot: &Slot) -> Result<Outcome, Failure> {
     }
     // First, so that a check that takes the machine with it is not begun for ever.
     trial::take_try(target, slot)?;
-    let Some(Policy { health, .. }) = Policy::of(&generation) else {
-        trial::conclude(target, slot, &Verdict::Healthy(&generation))?;
-        return Ok(Outcome::Promoted);
-    };
     let (began, time) = (Instant::now(), Duration::from_secs(health.timeout.into()));
     loop {
         let left = time.saturating_sub(began.elapsed());
-        let Err(why) = check::once(&health, slot.number, left.min(LONGEST)).await else {
-            trial::conclude(target, slot, &Verdict::Healthy(&generation))?;
+        let Err(why) = check::once(health, slot.number, left.min(LONGEST)).await else {
+            trial::conclude(target, slot, &Verdict::Healthy(generation))?;
             return Ok(Outcome::Promoted);
         };
         target.progress.detail(&format!("not yet: {why}"));

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 /// `pkg services`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  pkg services list
+  pkg services start --root /srv/system
+  pkg services stop")]
 pub struct Services {
     /// Where systemd looks for units
     #[arg(long, env = "PKG_UNITS", default_value = super::UNITS, value_name = "DIR", global = true)]

@@ -1,6 +1,6 @@
-//! Plays init beside `pkg`, as a process of its own: `plays_init STORE STOP` counts in the audit record and puts the other
-//! slot's generation on trial, boots and promotes it, again and again, until the file STOP is there. What it says on
-//! stdout has been committed: `counted N`, `promoted N` (with its entry in the history), and last `refused N`, how often a
+//! Plays init beside `pkg`, as a process of its own: `plays_init STORE STOP` counts in a record of its own (an audit, but not that
+//! of `pkg`) and puts the other slot's generation on trial, boots and promotes it, again and again, until the file STOP is there. What
+//! it says on stdout has been committed: `counted N`, `promoted N` (with its entry in the history), and last `refused N`, how often a
 //! commit was refused because `pkg` had been quicker, and was planned again.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code asserts by panicking")]
 
@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Between two commits: init is busy here, but not so that nobody else gets a turn.
 const PAUSE: Duration = Duration::from_millis(3);
+/// Key of the record in which it counts.
+const COUNTER: [u8; 32] = [1; 32];
 /// The clock of a machine without one.
 const NOW: u64 = 1_700_000_000;
 
@@ -42,10 +44,10 @@ impl Init {
     /// Writes the next number; what is there must be the one before, for nobody else writes it.
     fn count(&mut self, count: u64) {
         self.until_done(|writer| {
-            let held = writer.record(RecordType::Audit, &RecordType::ONLY)?.unwrap_or_default();
+            let held = writer.record(RecordType::Audit, &COUNTER)?.unwrap_or_default();
             let before = if count == 1 { String::new() } else { (count - 1).to_string() };
             assert_eq!(String::from_utf8(held).unwrap(), before, "a commit that had returned is gone");
-            writer.put_record(RecordType::Audit, &RecordType::ONLY, count.to_string().as_bytes()).unwrap();
+            writer.put_record(RecordType::Audit, &COUNTER, count.to_string().as_bytes()).unwrap();
             Ok(true)
         });
     }
