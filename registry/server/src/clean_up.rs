@@ -19,10 +19,12 @@ pub(crate) async fn run(registry: Arc<Registry>) {
         return std::future::pending().await;
     }
     let policy = policy(&registry.config);
+    look(&registry).await;
     sleep(some_of(every)).await;
     loop {
         match registry.storage.clean(&policy).await {
             Ok(cleaned) => {
+                registry.metrics.cleaned.inc_by(cleaned.bytes);
                 for why in &cleaned.unjudged {
                     tracing::warn!(%why, "something cannot be judged and was kept; run plyos registry fsck");
                 }
@@ -38,7 +40,16 @@ pub(crate) async fn run(registry: Arc<Registry>) {
             }
             Err(error) => tracing::warn!(%error, "a clean-up ended early; the next one goes on"),
         }
+        look(&registry).await;
         sleep(every).await;
+    }
+}
+
+/// Tells the metrics how much lies in the storage. It is listed as a clean-up lists it, so not more often.
+async fn look(registry: &Registry) {
+    match registry.storage.footprint().await {
+        Ok(found) => registry.metrics.stored(&found),
+        Err(error) => tracing::debug!(%error, "cannot see how much lies in the storage"),
     }
 }
 

@@ -121,6 +121,7 @@ impl Composing<'_> {
         let upload = self.upload.take().ok_or_else(Refusal::storage)?;
         let end = range.offset.saturating_add(range.length);
         self.upload = Some(upload.copy(&self.registry.storage.blobs, &recipe, range.offset..end).await?);
+        self.registry.metrics.composed.inc_by(range.length);
         Ok(())
     }
 

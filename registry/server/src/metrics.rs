@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
+use plyos_blobs::Footprint;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -115,6 +116,23 @@ pub(crate) struct Metrics {
     /// Connections that were ended because the client took its answer too slowly.
     pub(crate) gave_up: Counter,
     uploads: Gauge,
+    /// Bytes that uploads took from blobs that were there.
+    pub(crate) composed: Counter,
+    /// Blobs that were packed.
+    pub(crate) packed: Counter,
+    /// Bytes that only one blob held before it was packed, and that it shares now.
+    pub(crate) packed_saved: Counter,
+    /// Bytes of data objects that clean-ups of this server deleted.
+    pub(crate) cleaned: Counter,
+    storage: Storage,
+}
+
+/// What lies in the storage, as it was listed last.
+#[derive(Default)]
+struct Storage {
+    blobs: Gauge,
+    data_objects: Gauge,
+    data_bytes: Gauge,
 }
 
 /// An upload's request that is under way.
@@ -138,6 +156,11 @@ impl Metrics {
             turned_away: Counter::default(),
             gave_up: Counter::default(),
             uploads: Gauge::default(),
+            composed: Counter::default(),
+            packed: Counter::default(),
+            packed_saved: Counter::default(),
+            cleaned: Counter::default(),
+            storage: Storage::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Requests answered", metrics.requests.clone());
@@ -148,7 +171,25 @@ impl Metrics {
         registry.register("turned_away", "Connections closed for their address", metrics.turned_away.clone());
         registry.register("gave_up", "Connections ended for slow reading", metrics.gave_up.clone());
         registry.register("uploads", "Requests of uploads under way", metrics.uploads.clone());
+        let composed = metrics.composed.clone();
+        registry.register("composed_bytes", "Bytes of uploads taken from blobs that were there", composed);
+        registry.register("packed_blobs", "Blobs packed", metrics.packed.clone());
+        let saved = metrics.packed_saved.clone();
+        registry.register("packed_saved_bytes", "Bytes that packing made blobs share", saved);
+        registry.register("cleaned_bytes", "Bytes of data that clean-ups deleted", metrics.cleaned.clone());
+        let Storage { blobs, data_objects, data_bytes } = &metrics.storage;
+        registry.register("storage_blobs", "Blobs and manifests in the storage", blobs.clone());
+        registry.register("storage_data_objects", "Data objects in the storage", data_objects.clone());
+        registry.register("storage_data_bytes", "Bytes of data in the storage", data_bytes.clone());
         Self { registry, ..metrics }
+    }
+
+    /// What lies in the storage now.
+    pub(crate) fn stored(&self, found: &Footprint) {
+        let set = |gauge: &Gauge, value: u64| _ = gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.storage.blobs, found.blobs);
+        set(&self.storage.data_objects, found.data_objects);
+        set(&self.storage.data_bytes, found.data_bytes);
     }
 
     pub(crate) fn received(&self, bytes: u64) {

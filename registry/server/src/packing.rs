@@ -70,6 +70,8 @@ pub(crate) async fn run(registry: Arc<Registry>) {
         queue.quiet().await;
         match packer.pack(&name, &digest).await {
             Ok(Packing::Packed { held, holds }) => {
+                registry.metrics.packed.inc();
+                registry.metrics.packed_saved.inc_by(held.saturating_sub(holds));
                 tracing::info!(%name, %digest, held, holds, "packed a blob");
             }
             Ok(Packing::Misled) => {

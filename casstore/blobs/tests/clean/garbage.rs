@@ -165,3 +165,13 @@ async fn a_claim_on_a_manifest_names_all_that_it_names() {
     assert_eq!((cleaned.links, cleaned.blobs), (0, 0));
     drop(claim);
 }
+
+#[tokio::test]
+async fn what_lies_in_the_storage_is_counted() {
+    for registry in both().await {
+        registry.push("a", b"in its recipe").await;
+        registry.push("a", &layer(1)).await;
+        let found = registry.storage.footprint().await.unwrap();
+        assert_eq!((found.blobs, found.data_objects, found.data_bytes), (2, 1, layer(1).len() as u64));
+    }
+}

@@ -97,3 +97,42 @@ async fn requests_have_ids() {
     let odd = server.request(Method::GET, "/v2/").header("x-request-id", "a b").send().await.unwrap();
     assert_eq!(id(&odd).len(), 16);
 }
+
+/// What blobs share, and what lies in the storage: as it was found when the server started.
+#[tokio::test]
+async fn storage_and_sharing_are_told() {
+    let server = Running::with(|config| {
+        config.anonymous_push = true;
+        config.metrics.on_main_port = true;
+    })
+    .await;
+    let push = async |content: Vec<u8>, media_type: &'static str, digest: plyos_blobs::Digest| {
+        let post = server.request(Method::POST, "/v2/a/blobs/uploads/").send().await.unwrap();
+        let location = post.headers()["location"].to_str().unwrap().to_owned();
+        let patch = server.request(Method::PATCH, &location).header("content-type", media_type).body(content);
+        assert_eq!(patch.send().await.unwrap().status(), 202);
+        let put = server.request(Method::PUT, &format!("{location}?digest={digest}"));
+        assert_eq!(put.send().await.unwrap().status(), 201);
+    };
+    let content = vec![7; 200_000];
+    let digest = plyos_blobs::Digest::of(&content);
+    push(content.clone(), "application/octet-stream", digest).await;
+    // All of it again, and one byte more.
+    let hash: Vec<u8> =
+        (0..32).map(|at| u8::from_str_radix(&digest.hex()[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let copy = [&[1, 1][..], &hash, &0_u64.to_le_bytes(), &200_000_u64.to_le_bytes()].concat();
+    let more = [&copy[..], &[2, 1, 0, 0, 0, 9]].concat();
+    let whole = plyos_blobs::Digest::of(&[&content[..], &[9]].concat());
+    push(more, "application/vnd.plyos.compose.v1", whole).await;
+    let text = page(&server).await;
+    assert!(text.lines().any(|line| line == "plyos_registry_composed_bytes_total 200000"), "{text}");
+    for name in [
+        "packed_blobs_total",
+        "packed_saved_bytes_total",
+        "cleaned_bytes_total",
+        "storage_blobs",
+        "storage_data_bytes",
+    ] {
+        assert!(text.lines().any(|line| line == format!("plyos_registry_{name} 0")), "{name} in {text}");
+    }
+}
