@@ -3,7 +3,7 @@
 //! [`crate::scan`] makes one from a directory, whose files are read where they are; [`Tree::from_spool`] takes one that was put
 //! together from archives, whose content lies in a [`Spool`].
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use plyos_layer_format::entry::{Entry, compare_paths};
 use plyos_layer_format::index::MtimeRule;
@@ -74,7 +74,7 @@ impl Tree {
     /// states of it.
     pub(crate) fn check_unchanged(&self) -> Result<(), BuildError> {
         match &self.origin {
-            Origin::Directory { root, seen } => check_unchanged(root, &self.entries, seen),
+            Origin::Directory { root, seen } => check_unchanged(root.as_fd(), &self.entries, seen),
             Origin::Spool { .. } => Ok(()),
         }
     }

@@ -3,13 +3,13 @@
 //! Content is read long after the walk, and one file after the other. A tree is shipped only if at the end everything still is
 //! what the walk saw: then all that was read belongs to one state of the tree.
 
-use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime};
 
 use plyos_layer_format::entry::Entry;
 use rustix::fs::{AtFlags, Stat};
 
-use super::shown;
+use super::{shown, threads};
 use crate::error::BuildError;
 
 /// Older kernels stamp times by a clock that ticks this slowly (100 Hz), so that two changes within a tick look like one.
@@ -60,13 +60,31 @@ pub(super) fn settle(seen: &[Seen]) {
     }
 }
 
+/// Entries that are worth a thread.
+const MANY: usize = 1000;
+
 /// Fails at the first entry that is not what it was seen as: content, attributes, or what a directory holds.
-pub(crate) fn check_unchanged(root: impl AsFd, entries: &[Entry], seen: &[Seen]) -> Result<(), BuildError> {
+pub(crate) fn check_unchanged(
+    root: BorrowedFd<'_>,
+    entries: &[Entry],
+    seen: &[Seen],
+) -> Result<(), BuildError> {
+    let part = entries.len().div_ceil(threads()).max(MANY);
+    std::thread::scope(|scope| {
+        let parts = entries.chunks(part).zip(seen.chunks(part));
+        let checks: Vec<_> =
+            parts.map(|(entries, seen)| scope.spawn(move || check_part(root, entries, seen))).collect();
+        let stopped = |_| Err(BuildError::Changed { path: shown(b"") });
+        checks.into_iter().try_for_each(|check| check.join().unwrap_or_else(stopped))
+    })
+}
+
+fn check_part(root: BorrowedFd<'_>, entries: &[Entry], seen: &[Seen]) -> Result<(), BuildError> {
     for (entry, seen) in entries.iter().zip(seen) {
         let stat = if entry.path.is_empty() {
-            rustix::fs::fstat(&root)
+            rustix::fs::fstat(root)
         } else {
-            rustix::fs::statat(&root, &entry.path[..], AtFlags::SYMLINK_NOFOLLOW)
+            rustix::fs::statat(root, &entry.path[..], AtFlags::SYMLINK_NOFOLLOW)
         };
         if !stat.is_ok_and(|stat| Seen::of(&stat) == *seen) {
             return Err(BuildError::Changed { path: shown(&entry.path) });

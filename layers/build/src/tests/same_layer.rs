@@ -11,14 +11,14 @@ use plyos_layer_format::index;
 use tempfile::tempdir;
 
 use super::{build_tree, nasty, noise};
-use crate::scan::scan_in_order;
-use crate::{BuildError, BuildOptions, Built, Owner, ScanOptions, Spool, Tree};
+use crate::scan::{Manner, scan_by};
+use crate::{BuildError, BuildOptions, Built, Owner, ScanOptions, Spool, Tree, scan};
 
 fn build_shuffled(dir: &Path, seed: u64, threads: usize) -> (Built, Vec<u8>) {
-    let mut shuffle = |names: &mut Vec<Vec<u8>>| {
+    let shuffle = |names: &mut Vec<Vec<u8>>| {
         names.sort_by_key(|name| *blake3::keyed_hash(&noise(seed, 32).try_into().unwrap(), name).as_bytes());
     };
-    let tree = scan_in_order(dir, &ScanOptions::default(), &mut shuffle).unwrap();
+    let tree = scan_by(dir, &ScanOptions::default(), Manner { threads, arrange: &shuffle }).unwrap();
     build_tree(&tree, &BuildOptions { level: 3, threads, ..BuildOptions::default() })
 }
 
@@ -26,6 +26,12 @@ fn build_shuffled(dir: &Path, seed: u64, threads: usize) -> (Built, Vec<u8>) {
 fn order_of_reading_and_number_of_threads_do_not_matter() {
     let dir = tempdir().unwrap();
     nasty::make(dir.path());
+    // More names than one thread takes on at a time, directories among them.
+    std::fs::create_dir(dir.path().join("many")).unwrap();
+    for number in 0..1000 {
+        let path = dir.path().join(format!("many/{number}"));
+        if number % 3 == 0 { std::fs::create_dir(path).unwrap() } else { std::fs::write(path, b"").unwrap() }
+    }
     let first = build_shuffled(dir.path(), 0, 1);
     for (seed, threads) in [(1, 2), (2, 7), (3, 7), (4, 1)] {
         let other = build_shuffled(dir.path(), seed, threads);
@@ -38,7 +44,7 @@ fn order_of_reading_and_number_of_threads_do_not_matter() {
 fn the_level_changes_the_blob_and_not_the_layer() {
     let dir = tempdir().unwrap();
     nasty::make(dir.path());
-    let tree = scan_in_order(dir.path(), &ScanOptions::default(), &mut |_| {}).unwrap();
+    let tree = scan(dir.path(), &ScanOptions::default()).unwrap();
     let (quick, quick_blob) =
         build_tree(&tree, &BuildOptions { level: 1, threads: 2, ..BuildOptions::default() });
     let (small, small_blob) =
@@ -62,7 +68,7 @@ fn the_identity_of_a_known_tree_is_frozen() {
         std::fs::set_permissions(path(name), Permissions::from_mode(mode)).unwrap();
     }
     let options = ScanOptions { owner: Owner::Root, ..ScanOptions::default() };
-    let tree = scan_in_order(dir.path(), &options, &mut |_| {}).unwrap();
+    let tree = scan(dir.path(), &options).unwrap();
     let (built, _) = build_tree(&tree, &BuildOptions { level: 3, threads: 2, ..BuildOptions::default() });
     assert_eq!(
         built.layer.to_string(),
@@ -78,7 +84,7 @@ fn the_identity_of_a_known_tree_is_frozen() {
 fn large_files_are_runs_of_their_own_and_others_are_not() {
     let dir = tempdir().unwrap();
     nasty::make(dir.path());
-    let tree = scan_in_order(dir.path(), &ScanOptions::default(), &mut |_| {}).unwrap();
+    let tree = scan(dir.path(), &ScanOptions::default()).unwrap();
     let (built, _) = build_tree(&tree, &BuildOptions { level: 1, threads: 2, ..BuildOptions::default() });
     let index = index::check(&built.index, &Default::default()).unwrap();
     let mut starts = BTreeSet::from([0]);
@@ -106,7 +112,7 @@ fn a_file_that_moves_keeps_its_chunks() {
         let dir = tempdir().unwrap();
         std::fs::write(dir.path().join("before"), noise(1, prefix)).unwrap();
         std::fs::write(dir.path().join(name), noise(2, 2 << 20)).unwrap();
-        let tree = scan_in_order(dir.path(), &ScanOptions::default(), &mut |_| {}).unwrap();
+        let tree = scan(dir.path(), &ScanOptions::default()).unwrap();
         let (built, _) = build_tree(&tree, &BuildOptions { level: 1, threads: 2, ..BuildOptions::default() });
         let index = index::check(&built.index, &Default::default()).unwrap();
         index.chunks().map(|chunk| chunk.unwrap().id).collect::<BTreeSet<_>>()
@@ -121,7 +127,7 @@ fn a_file_that_moves_keeps_its_chunks() {
 fn a_tree_from_a_spool_is_the_layer_of_the_directory() {
     let dir = tempdir().unwrap();
     nasty::make(dir.path());
-    let tree = scan_in_order(dir.path(), &ScanOptions::default(), &mut |_| {}).unwrap();
+    let tree = scan(dir.path(), &ScanOptions::default()).unwrap();
     let mut spool = Spool::new(tempfile::tempfile().unwrap());
     // Spooled in another order than that of the stream, as an archive would have it.
     let mut entries: Vec<_> = tree.entries().iter().cloned().enumerate().rev().collect();
