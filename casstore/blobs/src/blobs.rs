@@ -21,6 +21,7 @@ use crate::hot::{Found, Hot, Key};
 use crate::keys::{self, DataId};
 use crate::landing::undisturbed;
 use crate::objects::Objects;
+use crate::ordered::Part;
 use crate::reader;
 use crate::recipe::{Body, Extent, LONGEST_RECIPE, MOST_INLINE, Recipe};
 use crate::staged_parts::Certainty;
@@ -128,11 +129,26 @@ impl Blobs {
     /// Makes an upload the blob `expected`, if that is what it is. Wrong content is dropped. A blob that exists gets these
     /// verified bytes, so that pushing again repairs a damaged one. Nothing links to it yet.
     pub async fn commit(&self, upload: Upload, expected: &Digest) -> Result<Stat, CommitError> {
-        let (this, expected) = (self.clone(), *expected);
-        undisturbed(async move { this.commit_undisturbed(upload.seal(), &expected).await }).await
+        self.commit_with(upload, expected, Vec::new()).await
     }
 
-    async fn commit_undisturbed(&self, sealed: Sealed, expected: &Digest) -> Result<Stat, CommitError> {
+    /// The same, with more to be written after it.
+    pub(crate) async fn commit_with(
+        &self,
+        upload: Upload,
+        expected: &Digest,
+        after: Vec<Part>,
+    ) -> Result<Stat, CommitError> {
+        let (this, expected) = (self.clone(), *expected);
+        undisturbed(async move { this.commit_undisturbed(upload.seal(), &expected, after).await }).await
+    }
+
+    async fn commit_undisturbed(
+        &self,
+        sealed: Sealed,
+        expected: &Digest,
+        after: Vec<Part>,
+    ) -> Result<Stat, CommitError> {
         let wrong = |actual| CommitError::Digest { expected: Box::new(*expected), actual: Box::new(actual) };
         let (actual, size, own) = (sealed.digest(), sealed.size(), sealed.data());
         let same_algorithm = actual.algorithm() == expected.algorithm();
@@ -140,12 +156,20 @@ impl Blobs {
             sealed.spend().await;
             return Err(wrong(actual));
         }
-        let (recipe, certainty) = match sealed.inline(MOST_INLINE).await? {
-            Some(bytes) => {
-                sealed.spend().await;
+        // What cannot be wrong any more lands together with its recipe. The upload is spent when it has.
+        let (mut parts, mut landing) = (Vec::new(), None);
+        let (recipe, certainty) = match (sealed.inline(MOST_INLINE).await?, sealed.local_data()) {
+            (Some(bytes), _) => {
+                landing = Some(sealed);
                 (Recipe::inline(bytes), Certainty::Certain)
             }
-            None => {
+            (None, Some(data)) if same_algorithm => {
+                let extents = sealed.extents();
+                parts.push(data);
+                landing = Some(sealed);
+                (Recipe::of_extents(extents), Certainty::Certain)
+            }
+            (None, _) => {
                 let (extents, certainty) = self.objects.land_data(sealed).await?;
                 (Recipe::of_extents(extents), certainty)
             }
@@ -161,7 +185,12 @@ impl Blobs {
                 return Err(wrong(actual));
             }
         }
-        self.publish(expected, &recipe).await?;
+        parts.push(Part::Bytes { to: keys::recipe(expected), bytes: recipe.emit() });
+        parts.extend(after);
+        self.publish(expected, parts).await?;
+        if let Some(landed) = landing {
+            landed.spend().await;
+        }
         Ok(Stat { size })
     }
 
@@ -193,21 +222,37 @@ impl Blobs {
         data: DataId,
     ) -> Result<Digest, StoreError> {
         let digest = algorithm.digest(&bytes);
+        self.put_small_with(&digest, bytes, data, Vec::new()).await.map(|()| digest)
+    }
+
+    /// The same for bytes whose digest is known, with more to be written after them.
+    pub(crate) async fn put_small_with(
+        &self,
+        digest: &Digest,
+        bytes: Bytes,
+        data: DataId,
+        after: Vec<Part>,
+    ) -> Result<(), StoreError> {
+        let mut parts = Vec::new();
         let recipe = if bytes.len() <= MOST_INLINE {
             Recipe::inline(bytes)
         } else {
             let length = bytes.len() as u64;
-            self.data.put(&data, bytes).await?;
+            parts.push(Part::Bytes { to: keys::data(&data), bytes });
             Recipe::of_extents([Extent { data, offset: 0, length }])
         };
-        self.publish(&digest, &recipe.map_err(|e| StoreError::recipe(&keys::recipe(&digest), e))?).await?;
-        Ok(digest)
+        let to = keys::recipe(digest);
+        let recipe = recipe.map_err(|e| StoreError::recipe(&to, e))?;
+        parts.push(Part::Bytes { to, bytes: recipe.emit() });
+        parts.extend(after);
+        self.publish(digest, parts).await
     }
 
-    async fn publish(&self, digest: &Digest, recipe: &Recipe) -> Result<(), StoreError> {
-        self.objects.write_small(&keys::recipe(digest), recipe.emit()).await?;
+    /// Writes a recipe, with what comes before and after it.
+    async fn publish(&self, digest: &Digest, parts: Vec<Part>) -> Result<(), StoreError> {
+        let written = self.objects.write_in_order(parts).await;
         self.hot.evict(&Key::Recipe(*digest));
-        Ok(())
+        written
     }
 
     /// Deletes a blob's recipe, if there is one. Nothing is asked about who refers to it; its data objects are left to the

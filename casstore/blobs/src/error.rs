@@ -77,6 +77,16 @@ impl StoreError {
         Self::Recipe { path: path.to_string(), source }
     }
 
+    /// Sorts a local failure to publish at `path` as [`StoreError::backend`] does.
+    pub(crate) fn sorted(self, path: &object_store::path::Path) -> Self {
+        match self {
+            Self::Staging { source, .. } if is_in_the_way(&source) => {
+                Self::Obstructed { path: path.to_string() }
+            }
+            other => other,
+        }
+    }
+
     /// Sorts an object store's failure: only a file standing in the way is the caller's doing.
     pub(crate) fn backend(
         doing: &'static str,
@@ -94,12 +104,16 @@ pub(crate) fn is_obstruction(error: &object_store::Error) -> bool {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(io) = error.downcast_ref::<io::Error>() {
-            use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory};
-            return matches!(io.kind(), NotADirectory | IsADirectory | DirectoryNotEmpty | AlreadyExists);
+            return is_in_the_way(io);
         }
         next = error.source();
     }
     false
+}
+
+fn is_in_the_way(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory};
+    matches!(error.kind(), NotADirectory | IsADirectory | DirectoryNotEmpty | AlreadyExists)
 }
 
 /// An upload could not go on.

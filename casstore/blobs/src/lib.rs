@@ -50,6 +50,7 @@ mod marks;
 mod named;
 mod names;
 mod objects;
+mod ordered;
 mod pace;
 mod pack;
 mod pack_plan;

@@ -10,12 +10,18 @@ use crate::error::StoreError;
 use crate::hot::{Found, Key};
 use crate::keys;
 use crate::names::RepositoryName;
+use crate::ordered::Part;
 use crate::repositories::Repositories;
+
+/// A link as it is written.
+pub(crate) fn link(repository: &RepositoryName, digest: &Digest) -> Part {
+    Part::Bytes { to: keys::link(repository, digest), bytes: Bytes::new() }
+}
 
 impl Repositories {
     /// Lets a repository hold a blob. The caller has seen that the blob is there.
     pub async fn link(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), StoreError> {
-        self.objects.write_small(&keys::link(repository, digest), Bytes::new()).await
+        self.objects.write_in_order(vec![link(repository, digest)]).await
     }
 
     /// Whether a repository holds a blob. May answer from memory, a second late.

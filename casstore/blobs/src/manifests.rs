@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::hot::{Found, Key};
 use crate::keys::{self, DataId};
 use crate::names::RepositoryName;
+use crate::ordered::Part;
 use crate::repositories::{LONGEST_LINK, Repositories};
 
 /// The media type of a manifest, as the publisher gave it.
@@ -67,12 +68,27 @@ impl Repositories {
         algorithm: Algorithm,
         data: DataId,
     ) -> Result<Digest, StoreError> {
-        let digest = self.blobs.put_small(bytes, algorithm, data).await?;
-        let media_type = Bytes::from(media_type.as_str().to_owned());
-        self.objects.write_small(&keys::manifest(repository, &digest), media_type).await?;
-        // The media type may be another than before.
-        self.hot.evict(&Key::Manifest(repository.clone(), digest));
+        let digest = algorithm.digest(&bytes);
+        self.put_manifest_with(repository, media_type, (&digest, bytes), data, Vec::new()).await?;
         Ok(digest)
+    }
+
+    /// The same for bytes whose digest is known, with more to be written after it.
+    pub(crate) async fn put_manifest_with(
+        &self,
+        repository: &RepositoryName,
+        media_type: &MediaType,
+        (digest, bytes): (&Digest, Bytes),
+        data: DataId,
+        after: Vec<Part>,
+    ) -> Result<(), StoreError> {
+        let media_type = Bytes::from(media_type.as_str().to_owned());
+        let mut parts = vec![Part::Bytes { to: keys::manifest(repository, digest), bytes: media_type }];
+        parts.extend(after);
+        let written = self.blobs.put_small_with(digest, bytes, data, parts).await;
+        // The media type may be another than before.
+        self.hot.evict(&Key::Manifest(repository.clone(), *digest));
+        written
     }
 
     /// Finds a manifest by digest. May answer from memory, a second late.

@@ -1,7 +1,8 @@
 //! The object store behind everything: what this crate needs of one, with "there is nothing" told apart from failure.
 //!
 //! On a local disk `object_store` (with `fsync` on) writes as wanted: temporary name, flush, rename, flush the directory. What it
-//! cannot do there is added: replacing an object that still is what it was, and reading a small file in one go.
+//! cannot do there is added: replacing an object that still is what it was, reading a small file in one go, and writing several that
+//! belong together (`ordered.rs`).
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -50,6 +51,11 @@ pub(crate) struct Objects {
 impl Objects {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, directory: Option<PathBuf>) -> Self {
         Self { store, directory: directory.map(Arc::new), exchanges: Arc::default() }
+    }
+
+    /// The directory of a local store.
+    pub(crate) fn directory(&self) -> Option<Arc<PathBuf>> {
+        self.directory.clone()
     }
 
     pub(crate) async fn head(&self, path: &Path) -> Result<Option<ObjectMeta>, StoreError> {

@@ -11,9 +11,11 @@ use crate::blobs::Stat;
 use crate::claims::{Claim, Names};
 use crate::digest::Digest;
 use crate::error::{CommitError, StoreError};
-use crate::keys::DataId;
+use crate::keys::{self, DataId};
+use crate::links;
 use crate::manifests::MediaType;
 use crate::names::{RepositoryName, Tag};
+use crate::ordered::Part;
 use crate::recipe::Extent;
 use crate::storage::Storage;
 use crate::tags::Expected;
@@ -60,9 +62,8 @@ impl Storage {
         let (this, repository, expected) = (self.clone(), repository.clone(), *expected);
         claim
             .publish(async move {
-                let stat = this.blobs.commit(upload, &expected).await?;
-                this.repositories.link(&repository, &expected).await?;
-                Ok(stat)
+                let link = links::link(&repository, &expected);
+                this.blobs.commit_with(upload, &expected, vec![link]).await
             })
             .await
     }
@@ -100,10 +101,23 @@ impl Storage {
         claim
             .publish(async move {
                 let ManifestPush { repository, digest, media_type, bytes, data, about, tags } = push;
-                repositories.put_manifest(&repository, &media_type, bytes, digest.algorithm(), data).await?;
+                let mut after = Vec::new();
                 if let Some((subject, descriptor)) = about {
-                    repositories.put_referrer(&repository, &subject, &digest, descriptor).await?;
+                    let to = keys::referrer(&repository, &subject, &digest);
+                    after.push(Part::Bytes { to, bytes: descriptor });
                 }
+                let (at_once, tags): (Vec<_>, Vec<_>) =
+                    tags.into_iter().partition(|(_, expected)| *expected == Expected::Anything);
+                let text = Bytes::from(digest.to_string());
+                after.extend(
+                    at_once.into_iter().map(|(tag, _)| Part::Bytes {
+                        to: keys::tag(&repository, &tag),
+                        bytes: text.clone(),
+                    }),
+                );
+                repositories
+                    .put_manifest_with(&repository, &media_type, (&digest, bytes), data, after)
+                    .await?;
                 for (tag, expected) in tags {
                     if !repositories.put_tag(&repository, &tag, &digest, expected).await? {
                         return Ok(Some(tag));

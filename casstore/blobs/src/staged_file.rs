@@ -128,6 +128,11 @@ impl StagedFile {
         .await
     }
 
+    /// The open file.
+    pub(crate) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

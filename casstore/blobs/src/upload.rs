@@ -19,7 +19,8 @@ use tokio::sync::OwnedMutexGuard;
 use crate::blobs::Blobs;
 use crate::digest::{Algorithm, Digest};
 use crate::error::StoreError;
-use crate::keys::DataId;
+use crate::keys::{self, DataId};
+use crate::ordered::Part;
 use crate::progress::Progress;
 use crate::recipe::{Body, Extent, Recipe};
 use crate::staged_file::{self, StagedFile};
@@ -294,6 +295,20 @@ impl Sealed {
     /// Where its bytes will lie when it has landed.
     pub(crate) fn extents(&self) -> Vec<Extent> {
         self.upload.extents()
+    }
+
+    /// Its new bytes as the data object that they will be, if they are a local file that is known to hold what was hashed.
+    pub(crate) fn local_data(&self) -> Option<Part> {
+        let progress = &self.upload.progress;
+        match &self.upload.held {
+            Some(Held { medium: Medium::File(file), .. })
+                if progress.own_len() > 0 && !progress.is_doubtful() =>
+            {
+                let (to, from) = (keys::data(&progress.own()), file.path().to_owned());
+                Some(Part::File { to, file: file.file(), from, length: progress.own_len() })
+            }
+            _ => None,
+        }
     }
 
     /// All its bytes, if they are no more than `most` and all new.
