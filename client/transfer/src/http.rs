@@ -176,6 +176,7 @@ impl Http {
             reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
                 .redirect(redirects())
+                .referer(false)
                 .connect_timeout(CONNECT)
                 .http2_initial_stream_window_size(WINDOW)
                 .http2_initial_connection_window_size(WINDOW_OF_ALL)
@@ -231,6 +232,10 @@ impl Http {
         let (StatusCode::UNAUTHORIZED, Some(mut again)) = (response.status(), again) else {
             return Ok(response);
         };
+        // Where a redirect led to may not say where the password of the one that was asked goes.
+        if response.url().origin() != url.origin() {
+            return Ok(response);
+        }
         if !self.authorizer.meet(&self.client, &url, response.headers()).await.map_err(Lost::Login)? {
             return Ok(response);
         }
