@@ -4,6 +4,7 @@
 use crate::admission::{self, Asked};
 use crate::catalogs::{Offer, Offers, Trusted};
 use crate::local::LocalLayer;
+use crate::target::Target;
 use plyos_blockstore::LayerState;
 use plyos_layer_build::reader;
 use plyos_layer_format::descriptor::Descriptor;
@@ -15,7 +16,8 @@ use plyos_namespace::rules::{self, Breach, CheckError};
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_storefile::{Floors, LayerEntry, RecordType, Store};
 use plyos_transfer::layer::{LayerManifest, Source};
-use plyos_transfer::{Http, TransferError, catalog};
+use plyos_transfer::registry::Registry;
+use plyos_transfer::{Http, Reference, TransferError, catalog};
 
 /// A checked candidate.
 pub struct Candidate {
@@ -35,6 +37,12 @@ pub struct Candidate {
     pub epoch: u32,
     /// Bytes fetched so far.
     pub moved: u64,
+}
+
+/// The ordinary registry in which a catalog says that a blob lies. Plain HTTP only within this machine, as everywhere.
+pub fn registry(http: &Http, named: &str, doing: &str) -> Result<Registry, Failure> {
+    let place = Reference::parse(named).or_fail(ExitCode::Signature, doing)?;
+    Ok(Registry::new(http.clone(), place))
 }
 
 /// An offer that this machine may use, by what the catalog says of it.
@@ -116,12 +124,14 @@ impl Candidate {
 
     /// Fetches manifest and index of an offer and checks them.
     pub async fn fetch(
-        http: &Http,
+        target: &Target,
+        store: &Store,
         offers: &Offers,
         number: usize,
         floors: &Floors,
     ) -> Result<Self, Failure> {
         let Admissible { offer, trusted, what, doing, epoch } = Admissible::of(offers, number, floors)?;
+        let http = target.client(store, &trusted.repository)?;
         let remote = catalog::Catalog::new(http.clone(), &trusted.repository.url)?;
         let path = trusted.catalog.path_of(&offer.target, &offer.file);
         let manifest_bytes = remote
@@ -140,8 +150,12 @@ impl Candidate {
             let line = format!("{doing}: its manifest names another layer than the catalog");
             return Err(Failure::new(ExitCode::Signature, line));
         }
-        let source = manifest.hold_if_small(Source::Catalog(remote)).await?;
-        let stored = manifest.stored_index(&source).await?;
+        let source = match &offer.custom.registry {
+            Some(named) => Source::Registry(registry(&http, named, &doing)?),
+            None => Source::Catalog(remote),
+        };
+        let source = manifest.hold_if_small(source).await?;
+        let (stored, source) = manifest.stored_index_at(source).await?;
         let index = reader::decode_index(&manifest.index, &stored, &manifest.layer)
             .or_fail(ExitCode::Signature, format_args!("{doing}: reading its index"))?;
         let fetched = if source.is_held() { manifest.blob_len } else { manifest.index.stored };

@@ -10,6 +10,7 @@ use crate::clean;
 use crate::cli::Consent;
 use crate::conflicts::{self, Verdict};
 use crate::local::LocalLayer;
+use crate::plan_detail;
 use crate::plan_view::{self, Answer, Row, Sign, Sizes, View};
 use crate::pull::{self, Job, Known};
 use crate::room;
@@ -20,7 +21,6 @@ use plyos_namespace::generation::{Generation, GenerationLayer};
 use plyos_plan::resolve::{Change, KeptBack, Plan, Why};
 use plyos_report::{ExitCode, Failure, LayerBar, human, percent, print_json};
 use plyos_storefile::{Floors, RecordType, Store, Writer};
-use plyos_transfer::Http;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -98,6 +98,11 @@ pub async fn run(
         free: writer.free_bytes(),
     });
     let view = View { rows, kept_back: &plan.kept_back, sizes };
+    if target.progress.is_verbose() {
+        let installed = active::installed(target, writer)?;
+        let lines = plan_detail::lines(offers, &installed, &plan.changes, &work.why);
+        lines.iter().for_each(|line| target.progress.detail(line));
+    }
     if view.agree(target, work.consent, asks(writer))? == Answer::Stop {
         return Ok(());
     }
@@ -159,8 +164,6 @@ async fn prepare(
     present: Option<&Generation>,
     known: &Known,
 ) -> Result<Prepared, Failure> {
-    // Makes a client and opens nothing.
-    let http = Http::new()?;
     let floors = active::floors(writer)?;
     let mut promised = HashSet::new();
     let (mut rows, mut jobs, mut layers) = (Vec::new(), Vec::new(), Vec::new());
@@ -179,7 +182,7 @@ async fn prepare(
                 (candidate, GenerationLayer { unsigned: true, ..layer })
             }
             None => {
-                let candidate = candidate(target, writer, &http, offers, number, &floors, work).await?;
+                let candidate = candidate(target, writer, offers, number, &floors, work).await?;
                 let lost = || Failure::new(ExitCode::Failure, "an offer was lost; this is a defect of pkg");
                 let offer = offers.all.get(number).ok_or_else(lost)?;
                 let (id, epoch) = (candidate.manifest.layer, candidate.epoch);
@@ -217,7 +220,6 @@ async fn prepare(
 async fn candidate(
     target: &Target,
     store: &Store,
-    http: &Http,
     offers: &Offers,
     number: usize,
     floors: &Floors,
@@ -235,7 +237,7 @@ async fn candidate(
     }
     let what = facts.map(|facts| format!("{} {}", facts.name, facts.version)).unwrap_or_default();
     target.need_network(&format!("fetching {what}"))?;
-    Candidate::fetch(http, offers, number, floors).await
+    Candidate::fetch(target, store, offers, number, floors).await
 }
 
 /// Rows of changes that fetch nothing.

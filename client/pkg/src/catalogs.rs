@@ -54,6 +54,8 @@ pub struct Offers {
     pub facts: Vec<Facts>,
     /// Entries that this program cannot read, and why.
     unreadable: Vec<(TargetName, Failure)>,
+    /// Offers under names that a repository of a greater priority has, with the numbers of their repositories.
+    beaten: Vec<Offer>,
 }
 
 impl Offers {
@@ -69,8 +71,7 @@ impl Offers {
             let line = "no repository is known that is enabled; add one with `pkg repo add URL --root FILE`";
             return Err(Failure::new(ExitCode::NotFound, line));
         }
-        let mut offers =
-            Self { repositories: Vec::new(), all: Vec::new(), facts: Vec::new(), unreadable: Vec::new() };
+        let mut offers = Self::none();
         for (number, trusted) in repositories.iter().enumerate() {
             offers_of(number, trusted, &mut offers);
         }
@@ -89,13 +90,26 @@ impl Offers {
         if known.iter().any(|repository| repository.state == State::Enabled) {
             return Self::load(target, store);
         }
-        Ok(Self { repositories: Vec::new(), all: Vec::new(), facts: Vec::new(), unreadable: Vec::new() })
+        Ok(Self::none())
+    }
+
+    fn none() -> Self {
+        let (repositories, all, facts) = (Vec::new(), Vec::new(), Vec::new());
+        Self { repositories, all, facts, unreadable: Vec::new(), beaten: Vec::new() }
+    }
+
+    /// Repository and version of offers of a kind and name that do not count, because a repository of a greater priority has that name.
+    pub fn beaten(&self, kind: Kind, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        let same = move |offer: &&Offer| (offer.descriptor.kind(), offer.descriptor.name()) == (kind, name);
+        self.beaten.iter().filter(same).filter_map(|offer| {
+            Some((self.repository(offer).ok()?.repository.name.as_str(), offer.descriptor.version()))
+        })
     }
 
     /// Of a kind and name that several repositories offer for this machine, only what those of the greatest priority offer
     /// stays: who puts one repository above another does not want its names taken over by the other, however new.
     fn apply_priorities(&mut self) {
-        let Self { repositories, all, .. } = self;
+        let Self { repositories, all, beaten: out, .. } = self;
         if repositories.len() < 2 {
             return;
         }
@@ -112,7 +126,7 @@ impl Offers {
             let key = (offer.descriptor.kind(), offer.descriptor.name().to_owned());
             greatest.get(&key).is_some_and(|greatest| priority(offer) < *greatest)
         };
-        all.retain(|offer| !beaten(offer));
+        (*out, *all) = std::mem::take(all).into_iter().partition(beaten);
     }
 
     /// The failure behind a request without a plan: of a name that only unreadable entries have, theirs.

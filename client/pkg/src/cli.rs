@@ -18,9 +18,11 @@ pub use keep::Keep;
 pub use look::{DiffArgs, Look};
 pub use manual::Manual;
 pub use repo::{Enabled, RepoCommand};
+pub use size::parse_rate;
 
 use crate::services::cli::Services;
 use clap::{Parser, Subcommand};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 /// Above the options that every command has, so that its own stand by themselves.
@@ -63,6 +65,9 @@ pub struct Cli {
     /// Open no socket: work with what the store has
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub offline: bool,
+    /// Most bytes of layers to fetch in a second, as 500K or 2MiB; instead of the setting download.limit
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "RATE", value_parser = parse_rate)]
+    pub download_limit: Option<NonZeroU64>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,

@@ -1,5 +1,6 @@
 //! `pkg config`: the settings by name.
 
+use crate::cli::parse_rate;
 use crate::log;
 use crate::settings::{Ask, AutoClean, Settings};
 use crate::target::Target;
@@ -58,6 +59,25 @@ const ALL: &[Setting] = &[
         get: |settings| json!(settings.keep.unwrap_or(Policy::USUAL.keep)),
         set: |settings, text| number(text, &mut settings.keep),
     },
+    Setting {
+        name: "download.limit",
+        about: "bytes of layers a second, at most",
+        values: "a size, as 2MiB, or none",
+        get: |settings| json!(settings.download_limit),
+        set: |settings, text| match text {
+            None | Some("none") => {
+                settings.download_limit = None;
+                true
+            }
+            Some(text) => match parse_rate(text) {
+                Ok(limit) => {
+                    settings.download_limit = Some(limit);
+                    true
+                }
+                Err(_) => false,
+            },
+        },
+    },
 ];
 
 fn yes_or_no(text: &str) -> Option<bool> {
@@ -81,6 +101,7 @@ fn shown(value: &Value) -> String {
     match value {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
+        Value::Null => "none".to_owned(),
         other => other.to_string(),
     }
 }
@@ -107,7 +128,7 @@ pub fn list(target: &Target) -> Result<(), Failure> {
         return Ok(());
     }
     for setting in ALL {
-        println!("{:<12} {:<6} {}", setting.name, shown(&(setting.get)(&settings)), setting.about);
+        println!("{:<15} {:<8} {}", setting.name, shown(&(setting.get)(&settings)), setting.about);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::admission;
 use crate::carry_out::{self, Local, Work};
 use crate::catalogs::{self, Offers};
 use crate::cli::Consent;
+use crate::idle;
 use crate::local::{self, LocalLayer};
 use crate::policy::BadLayers;
 use crate::target::{ABIS, Target};
@@ -122,8 +123,15 @@ async fn change(target: &Target, request: &Request<'_>) -> Result<(), Failure> {
     // Planned by reading alone at first: a writer reads the maps of all layers and waits for others, which is for nothing
     // when nothing is to be done.
     let store = target.store()?;
+    let upgrades_all = request.action == Action::Upgrade && request.names.is_empty();
+    if upgrades_all && idle::is_known(target, &store) {
+        return carry_out::nothing_newer(target, &store, &[]);
+    }
     let (mut offers, mut work) = request.plan(target, &store)?;
     if work.plan.changes.is_empty() {
+        if upgrades_all && work.plan.kept_back.is_empty() && !request.consent.dry_run {
+            idle::note(target, &store, &offers);
+        }
         return carry_out::nothing_newer(target, &store, &work.plan.kept_back);
     }
     let mut writer = target.writer()?;

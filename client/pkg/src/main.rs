@@ -20,6 +20,7 @@ mod grow;
 mod health;
 mod history;
 mod hold;
+mod idle;
 mod install;
 mod inventory;
 mod local;
@@ -27,6 +28,7 @@ mod log;
 mod mount;
 mod origin;
 mod pins;
+mod plan_detail;
 mod plan_view;
 mod policy;
 mod pull;
@@ -51,15 +53,15 @@ use install::Unsigned;
 use plyos_report::{Failure, Progress, Verbosity, manual};
 use plyos_transfer::block_on;
 use repo::add::New;
-use repo::remove::Act;
 use repositories::State;
-use target::{Network, Target};
+use target::{Act, Network, Target};
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     let verbosity = Verbosity::of(cli.quiet, cli.verbose);
     let network = if cli.offline { Network::Offline } else { Network::Allowed };
-    let target = Target::new(&cli.store, network, Progress::new(verbosity, cli.json));
+    let target =
+        Target::new(&cli.store, network, Progress::new(verbosity, cli.json)).limited(cli.download_limit);
     match run(&target, &cli.command) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(failure) => {
@@ -81,7 +83,7 @@ fn command_line() -> String {
 fn changes_something(command: &Command) -> bool {
     match command {
         Command::Change(_) | Command::Repo(_) => true,
-        Command::Keep(keep) => matches!(keep, Keep::Repair),
+        Command::Keep(keep) => matches!(keep, Keep::Repair { .. }),
         Command::Look(_)
         | Command::Mount(_)
         | Command::Umount(_)
@@ -123,7 +125,7 @@ fn settle(target: &Target, ask: impl AsyncFnOnce(&Target) -> Result<(), Failure>
 
 fn change(target: &Target, command: &Change) -> Result<(), Failure> {
     match command {
-        Change::Update => block_on(update::update(target)),
+        Change::Update { dry_run } => block_on(update::update(target, act(*dry_run))),
         Change::Install { names, allow_unsigned, consent } => {
             let unsigned = if *allow_unsigned { Unsigned::Allowed } else { Unsigned::Refused };
             block_on(install::install(target, names, unsigned, *consent))
@@ -135,6 +137,10 @@ fn change(target: &Target, command: &Change) -> Result<(), Failure> {
         Change::Unhold { names } => hold::change(target, names, Hold::Release),
         Change::Rollback { generation, dry_run } => history::rollback(target, *generation, *dry_run),
     }
+}
+
+fn act(dry_run: bool) -> Act {
+    if dry_run { Act::DryRun } else { Act::Now }
 }
 
 fn look(target: &Target, command: &Look) -> Result<(), Failure> {
@@ -156,23 +162,23 @@ fn look(target: &Target, command: &Look) -> Result<(), Failure> {
 
 fn repo(target: &Target, command: &RepoCommand) -> Result<(), Failure> {
     match command {
-        RepoCommand::Add { url, root, name, channel, priority } => {
-            let new = New { url, root, name: name.as_deref(), channel, priority: *priority };
+        RepoCommand::Add { url, root, name, channel, priority, ca } => {
+            let ca = ca.as_deref();
+            let new = New { url, root, name: name.as_deref(), channel, priority: *priority, ca };
             block_on(repo::add::add(target, &new))
         }
         RepoCommand::List => repo::list(target),
         RepoCommand::Show { name } => repo::show(target, name),
-        RepoCommand::Set { name, channel, priority, enabled } => {
+        RepoCommand::Set { name, channel, priority, enabled, ca } => {
             let state = enabled.map(|enabled| match enabled {
                 Enabled::Yes => State::Enabled,
                 Enabled::No => State::Disabled,
             });
-            let changes = repo::Changes { channel: channel.as_deref(), priority: *priority, state };
+            let ca = ca.as_deref();
+            let changes = repo::Changes { channel: channel.as_deref(), priority: *priority, state, ca };
             repo::set(target, name, &changes)
         }
-        RepoCommand::Remove { name, dry_run } => {
-            repo::remove::remove(target, name, if *dry_run { Act::DryRun } else { Act::Now })
-        }
+        RepoCommand::Remove { name, dry_run } => repo::remove::remove(target, name, act(*dry_run)),
     }
 }
 
@@ -189,14 +195,15 @@ fn keep(target: &Target, command: &Keep) -> Result<(), Failure> {
     match command {
         Keep::Init { size } => show::init(target, *size),
         Keep::Verify { layers, resume } => verify::verify(target, layers, resume.as_deref()),
-        Keep::Repair => block_on(repair::repair(target)),
+        Keep::Repair { dry_run: true } => repair::foresight::tell(target),
+        Keep::Repair { dry_run: false } => block_on(repair::repair(target)),
         Keep::Clean { keep, days, all, dry_run } => {
             let options = clean::Options { keep: *keep, days: *days, all: *all, dry_run: *dry_run };
             clean::run(target, options)
         }
         Keep::Pin { generation } => pins::pin(target, *generation),
         Keep::Unpin { generation } => pins::unpin(target, *generation),
-        Keep::Grow { size } => grow::run(target, *size),
+        Keep::Grow { size, dry_run } => grow::run(target, *size, act(*dry_run)),
         Keep::Export { dir } => export::run(target, dir),
     }
 }

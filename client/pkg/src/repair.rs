@@ -4,10 +4,11 @@
 //! A commit also writes the damaged superblock copy anew. When the network fails nothing is changed, but chunks that came
 //! before it failed are kept, and a layer whose map could not be read and that could be made whole.
 
+pub mod foresight;
 mod layers;
 mod records;
 
-use crate::target::Target;
+use crate::target::{Act, Target};
 use crate::verify::LayerDamage;
 use crate::{update, verify};
 use plyos_report::{ExitCode, Failure, print_json};
@@ -44,7 +45,7 @@ pub async fn repair(target: &Target) -> Result<(), Failure> {
     if records::need_update(&writer, &report) {
         // `pkg update` fetches anew what it cannot read. It takes the lock itself.
         drop(writer);
-        update::update(&target.quiet()).await?;
+        update::update(&target.quiet(), Act::Now).await?;
         writer = target.repairer()?;
         let damaged = report.records.len();
         report.forget_gone(&writer);

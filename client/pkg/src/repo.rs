@@ -13,10 +13,11 @@ use plyos_storefile::{RecordType, Store};
 use plyos_trust::keyring::Keyring;
 use plyos_trust::tuf::{self, Envelope, Root};
 use serde_json::{Value, json};
+use std::path::Path;
 
 fn to_json(repository: &Repository) -> Value {
     json!({"name": repository.name, "url": repository.url, "channel": repository.channel,
-           "priority": repository.priority, "state": repository.state.as_str()})
+           "priority": repository.priority, "state": repository.state.as_str(), "own_ca": repository.ca.is_some()})
 }
 
 /// `pkg repo list`
@@ -26,7 +27,7 @@ pub fn list(target: &Target) -> Result<(), Failure> {
         print_json(&repositories.iter().map(to_json).collect());
         return Ok(());
     }
-    for Repository { name, url, channel, priority, state } in &repositories {
+    for Repository { name, url, channel, priority, state, .. } in &repositories {
         println!("{name:<16} {:<9} {priority:>4} {channel:<8} {url}", state.as_str());
     }
     if repositories.is_empty() {
@@ -80,6 +81,9 @@ pub fn show(target: &Target, name: &str) -> Result<(), Failure> {
     println!("state         {}", repository.state.as_str());
     println!("priority      {}", repository.priority);
     println!("channel       {}", repository.channel);
+    if repository.ca.is_some() {
+        println!("authority     its own, beside the public ones (--ca)");
+    }
     match &root {
         Some(root) => println!(
             "root          version {}, {} of {} keys sign, until {}",
@@ -121,10 +125,17 @@ pub struct Changes<'a> {
     pub priority: Option<i64>,
     /// Whether it is used.
     pub state: Option<State>,
+    /// File with the authority of its servers; `none` for the public ones alone.
+    pub ca: Option<&'a Path>,
 }
 
 /// `pkg repo set`
 pub fn set(target: &Target, name: &str, changes: &Changes<'_>) -> Result<(), Failure> {
+    let ca = match changes.ca {
+        Some(none) if none == Path::new("none") => Some(None),
+        Some(file) => Some(Some(repositories::read_ca(file)?)),
+        None => None,
+    };
     let mut writer = target.writer()?;
     let before = repositories::find(&writer, name)?;
     if before.state == State::Removed {
@@ -135,6 +146,7 @@ pub fn set(target: &Target, name: &str, changes: &Changes<'_>) -> Result<(), Fai
         channel: changes.channel.unwrap_or(&before.channel).to_owned(),
         priority: changes.priority.unwrap_or(before.priority),
         state: changes.state.unwrap_or(before.state),
+        ca: ca.unwrap_or_else(|| before.ca.clone()),
         ..before.clone()
     };
     if after != before {
@@ -144,6 +156,7 @@ pub fn set(target: &Target, name: &str, changes: &Changes<'_>) -> Result<(), Fai
         let Repository { channel, priority, state, .. } = &after;
         let command =
             format!("pkg repo set {name} --channel {channel} --priority {priority} ({})", state.as_str());
+        let command = if after.ca == before.ca { command } else { command + " --ca" };
         log::done(target, &mut writer, &command)?;
         writer.commit(None).map_err(|error| target.fail(&error))?;
     }

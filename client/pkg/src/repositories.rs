@@ -5,7 +5,12 @@ use plyos_ids::Kind;
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_storefile::RecordType;
 use plyos_storefile::Store;
+use plyos_transfer::Authorities;
+use plyos_transfer::authorities::LONGEST;
 use serde_json::{Value, json};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 /// What a repository is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +49,20 @@ pub struct Repository {
     pub priority: i64,
     /// What it is used for.
     pub state: State,
+    /// PEM text of the authorities that vouch for its servers' names beside the public ones.
+    pub ca: Option<String>,
 }
 
 impl Repository {
+    /// The authorities of [`Repository::ca`].
+    pub fn authorities(&self) -> Result<Authorities, Failure> {
+        let read = |pem: &String| {
+            let doing = format!("reading the certificate authority of '{}'", self.name);
+            Authorities::of_pem(pem.as_bytes()).or_fail(ExitCode::Store, doing)
+        };
+        self.ca.as_ref().map_or_else(|| Ok(Authorities::default()), read)
+    }
+
     /// Key of its record and of its keyring.
     pub fn key(&self) -> [u8; 32] {
         key_of(&self.name)
@@ -63,6 +79,9 @@ impl Repository {
             json!({"channel": self.channel, "name": self.name, "priority": self.priority, "url": self.url});
         if let (Some(members), true) = (record.as_object_mut(), self.state != State::Enabled) {
             members.insert("state".to_owned(), json!(self.state.as_str()));
+        }
+        if let (Some(members), Some(pem)) = (record.as_object_mut(), &self.ca) {
+            members.insert("ca".to_owned(), json!(pem));
         }
         record.to_string().into_bytes()
     }
@@ -86,8 +105,19 @@ impl Repository {
                 known.unwrap_or(State::Disabled)
             }
         };
-        Ok(Self { name: text("name")?, url: text("url")?, channel: text("channel")?, priority, state })
+        let ca = value.get("ca").and_then(Value::as_str).map(str::to_owned);
+        Ok(Self { name: text("name")?, url: text("url")?, channel: text("channel")?, priority, state, ca })
     }
+}
+
+/// PEM text of a file with authorities, checked.
+pub fn read_ca(path: &Path) -> Result<String, Failure> {
+    let doing = format!("reading the certificate authority {}", path.display());
+    let mut pem = Vec::new();
+    let file = File::open(path).or_fail(ExitCode::NotFound, &doing)?;
+    file.take(LONGEST as u64 + 1).read_to_end(&mut pem).or_fail(ExitCode::NotFound, &doing)?;
+    Authorities::of_pem(&pem).or_fail(ExitCode::Usage, &doing)?;
+    String::from_utf8(pem).or_fail(ExitCode::Usage, &doing)
 }
 
 /// All repositories, by name.

@@ -4,12 +4,14 @@
 //! A store is no authority. Nothing here lets in a layer that would be refused otherwise: settings say how often to ask,
 //! what to keep and what to leave as it is.
 
+use crate::idle::Idle;
 use crate::target::{ONLY, Target, record};
 use plyos_plan::retention::Policy;
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_storefile::{RecordType, Store, Writer};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 
 /// Longest record that is read.
 const MAX_LEN: usize = 256 << 10;
@@ -45,8 +47,12 @@ pub struct Settings {
     pub keep: Option<u32>,
     /// Days of use that a clean-up keeps; the usual number when none.
     pub days: Option<u32>,
+    /// Most bytes of content a second; as fast as it comes when none.
+    pub download_limit: Option<NonZeroU64>,
     /// `KIND/NAME` of layers that stay in their version.
     pub holds: BTreeSet<String>,
+    /// That nothing is to be upgraded. No setting, but a note that changes as often.
+    pub idle: Option<Idle>,
 }
 
 impl Settings {
@@ -81,9 +87,16 @@ impl Settings {
         }
         self.keep.map(|keep| add("clean.keep", json!(keep)));
         self.days.map(|days| add("clean.days", json!(days)));
+        self.download_limit.map(|limit| add("download.limit", json!(limit)));
         if !self.holds.is_empty() {
             add("holds", json!(self.holds));
         }
+        self.idle.map(|idle| {
+            add(
+                "idle",
+                json!({"inputs": blake3::Hash::from(idle.inputs).to_hex().as_str(), "until": idle.until}),
+            )
+        });
         Value::Object(members).to_string().into_bytes()
     }
 
@@ -101,9 +114,17 @@ impl Settings {
             auto_clean: if is_off("clean.auto") { AutoClean::No } else { AutoClean::Yes },
             keep: number("clean.keep"),
             days: number("clean.days"),
+            download_limit: value.get("download.limit").and_then(Value::as_u64).and_then(NonZeroU64::new),
+            idle: value.get("idle").and_then(idle),
             holds: holds.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
         })
     }
+}
+
+/// A note that cannot be read says nothing.
+fn idle(value: &Value) -> Option<Idle> {
+    let inputs = blake3::Hash::from_hex(value.get("inputs")?.as_str()?).ok()?;
+    Some(Idle { inputs: *inputs.as_bytes(), until: value.get("until")?.as_u64()? })
 }
 
 #[cfg(test)]
@@ -118,7 +139,9 @@ mod tests {
             auto_clean: AutoClean::No,
             keep: Some(2),
             days: Some(0),
+            download_limit: NonZeroU64::new(2 << 20),
             holds: ["package/jq".to_owned()].into(),
+            idle: Some(Idle { inputs: [7; 32], until: 9 }),
         };
         assert_eq!(Settings::parse(&set.emit()).unwrap(), set);
         assert_eq!(Settings::parse(b"{}").unwrap(), Settings::default());

@@ -1,11 +1,16 @@
 //! What every command works on: the store, the time, the way to speak.
 
+use crate::repositories::Repository;
+use crate::settings::Settings;
 use plyos_report::{ExitCode, Failure, Progress, Verbosity};
 use plyos_storefile::RecordType;
 use plyos_storefile::{CreateOptions, Store, StoreError, Writer};
-use plyos_transfer::Http;
+use plyos_transfer::{Http, Limit};
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Size of a store file that is made because none was there. It is sparse: only what is used takes room.
@@ -25,30 +30,67 @@ pub enum Network {
     Offline,
 }
 
+/// Whether to do what a command is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Do it.
+    Now,
+    /// Only say what would happen (`--dry-run`).
+    DryRun,
+}
+
 /// The machine's store and how to speak about it.
 #[derive(Debug)]
 pub struct Target {
     path: PathBuf,
     network: Network,
+    /// Of the command line; the setting counts without it.
+    limit: Option<NonZeroU64>,
+    /// What the clients of all repositories share, and those that were made.
+    clients: Mutex<Clients>,
     /// Steps and results.
     pub progress: Progress,
+}
+
+/// A client for each repository, and the limit that all of them share.
+#[derive(Debug, Default)]
+struct Clients {
+    limit: Option<Limit>,
+    made: BTreeMap<String, Http>,
 }
 
 impl Target {
     /// The store at `path`.
     pub fn new(path: &Path, network: Network, progress: Progress) -> Self {
-        Self { path: path.to_owned(), network, progress }
+        Self { path: path.to_owned(), network, limit: None, clients: Mutex::default(), progress }
+    }
+
+    /// The same, with a limit on how fast layers come, in bytes a second, instead of the setting.
+    #[must_use]
+    pub fn limited(self, limit: Option<NonZeroU64>) -> Self {
+        Self { limit, ..self }
     }
 
     /// The same, which says nothing.
     pub fn quiet(&self) -> Self {
-        Self::new(&self.path, self.network, Progress::new(Verbosity::Quiet, false))
+        let quiet = Progress::new(Verbosity::Quiet, false);
+        Self::new(&self.path, self.network, quiet).limited(self.limit)
     }
 
-    /// The client for what is fetched next; refuses when the network may not be used. `doing` is what it is for.
-    pub fn http(&self, doing: &str) -> Result<Http, Failure> {
-        self.need_network(doing)?;
-        Ok(Http::new()?)
+    /// The client for a repository's servers: it believes the authority that was given for it, and is the same each time. Opens nothing.
+    pub fn client(&self, store: &Store, repository: &Repository) -> Result<Http, Failure> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = clients.made.get(&repository.name) {
+            return Ok(made.clone());
+        }
+        if clients.limit.is_none() {
+            // Settings that cannot be read limit nothing; `pkg verify` tells of them.
+            let set = Settings::load(store).ok().and_then(|settings| settings.download_limit);
+            clients.limit = self.limit.or(set).map(Limit::new);
+        }
+        let http = Http::trusting(&repository.authorities()?)?.limited(clients.limit.clone());
+        clients.made.insert(repository.name.clone(), http.clone());
+        Ok(http)
     }
 
     /// Whether the network may be used.

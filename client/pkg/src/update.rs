@@ -3,11 +3,11 @@
 use crate::catalogs::{KEYRING, verify_keyring};
 use crate::renewal;
 use crate::repositories::{self, Repository, State};
-use crate::target::{Target, record};
+use crate::target::{Act, Target, record};
 use plyos_report::{ExitCode, Failure, OrFail, print_json};
 use plyos_storefile::RecordType;
 use plyos_storefile::{Store, Writer};
-use plyos_transfer::{Http, TransferError, catalog};
+use plyos_transfer::{TransferError, catalog};
 use plyos_trust::keyring::Keyring;
 use plyos_trust::tuf::{self, Catalog, Held, Step, TargetName, TufError, Update};
 use serde_json::json;
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 const KEYRING_LIMIT: u64 = 1 << 20;
 
 /// `pkg update`
-pub async fn update(target: &Target) -> Result<(), Failure> {
+pub async fn update(target: &Target, act: Act) -> Result<(), Failure> {
     let mut rows = Vec::new();
     let known = repositories::list(&target.store()?)?;
     let mut followed = known.into_iter().filter(|repository| repository.state == State::Enabled).peekable();
@@ -25,19 +25,23 @@ pub async fn update(target: &Target) -> Result<(), Failure> {
         let line = "no repository is known that is enabled; add one with `pkg repo add URL --root FILE`";
         return Err(Failure::new(ExitCode::NotFound, line));
     }
-    let http = target.http("fetching the newest catalogs")?;
+    target.need_network("fetching the newest catalogs")?;
     for repository in followed {
-        let outcome = update_one(target, &http, &repository).await?;
+        let outcome = update_one(target, &repository, act).await?;
         target.progress.step(&format!(
             "{}: {} layers on offer, signed {}, {}",
             repository.name,
             outcome.offers,
             outcome.signed,
-            if outcome.changed { "updated" } else { "nothing new" }
+            match (outcome.changed, act) {
+                (true, Act::Now) => "updated",
+                (true, Act::DryRun) => "would be updated",
+                (false, _) => "nothing new",
+            }
         ));
         rows.push(json!({
             "name": repository.name, "offers": outcome.offers, "signed_at": outcome.signed,
-            "changed": outcome.changed, "downloaded_bytes": outcome.downloaded,
+            "changed": outcome.changed, "downloaded_bytes": outcome.downloaded, "dry_run": act == Act::DryRun,
         }));
     }
     if target.progress.json() {
@@ -53,9 +57,9 @@ struct Outcome {
     downloaded: u64,
 }
 
-async fn update_one(target: &Target, http: &Http, repository: &Repository) -> Result<Outcome, Failure> {
-    let remote = catalog::Catalog::new(http.clone(), &repository.url)?;
+async fn update_one(target: &Target, repository: &Repository, act: Act) -> Result<Outcome, Failure> {
     let store = target.store()?;
+    let remote = catalog::Catalog::new(target.client(&store, repository)?, &repository.url)?;
     let now = target.now(&store);
     let held = held(&store, repository)?;
     let root = held.get(tuf::ROOT).cloned().ok_or_else(|| {
@@ -75,14 +79,19 @@ async fn update_one(target: &Target, http: &Http, repository: &Repository) -> Re
             // Roots that were verified on the way count even when what follows them is refused.
             let trusted = update.trusted_files();
             drop(store);
-            keep_metadata(target, repository, &trusted, &held)?;
+            if act == Act::Now {
+                keep_metadata(target, repository, &trusted, &held)?;
+            }
             return Err(failure);
         }
     };
     let keyring = fetch_keyring(&remote, &store, repository, &catalog, &mut downloaded).await?;
     let changed = catalog.files != held;
     drop(store);
-    keep(target, repository, &catalog, &held, &keyring)?;
+    match act {
+        Act::Now => keep(target, repository, &catalog, &held, &keyring)?,
+        Act::DryRun => verify_keyring(&keyring, &catalog, repository).map(drop)?,
+    }
     let signed = catalog.signed_at.map_or_else(|| "at an unknown time".to_owned(), plyos_trust::time::print);
     Ok(Outcome { offers: catalog.targets.len().saturating_sub(1), signed, changed, downloaded })
 }

@@ -147,7 +147,9 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   plyos publish --repo ./repo 127.0.0.1:5000/hello:1 127.0.0.1:5000/docs:3
-  plyos publish --repo ./repo                 # signs what is there again, with fresh times")]
+  plyos publish --repo ./repo                 # signs what is there again, with fresh times
+  plyos publish --repo ./repo --blobs-in-registry --no-upload registry.example/team/docs:3
+  plyos export-static ./public --repo ./repo  # then the catalog alone goes to a web server")]
 pub struct Publish {
     /// Pushed layers to offer
     pub places: Vec<String>,
@@ -164,6 +166,12 @@ pub struct Publish {
     /// that the keyring lets
     #[arg(long, value_name = "KEY")]
     pub key: Vec<String>,
+    /// Let targets fetch the blobs from where they were pushed to, any OCI registry; the catalog says so
+    #[arg(long)]
+    pub blobs_in_registry: bool,
+    /// Sign only; `plyos export-static` writes the files
+    #[arg(long)]
+    pub no_upload: bool,
 }
 
 /// `plyos diff`

@@ -17,12 +17,16 @@ pub async fn run(args: &Publish, passphrases: &Source, now: u64, progress: &Prog
     let http = Http::new()?;
     let catalog = catalog_of(&args.repo, http.clone())?;
     let mut workspace = workspace::open(&args.repo, passphrases)?;
-    catalog_upload::check(&workspace, &catalog).await?;
+    if !args.no_upload {
+        catalog_upload::check(&workspace, &catalog).await?;
+    }
     let mut targets = Vec::new();
     for place in &args.places {
-        let remote = Remote::fetch(http.clone(), Reference::parse(place)?).await?;
+        let place = Reference::parse(place)?;
+        let registry = args.blobs_in_registry.then(|| format!("{}/{}", place.host, place.repository));
+        let remote = Remote::fetch(http.clone(), place).await?;
         remote.agree(&remote.checked()?, progress).await?;
-        targets.push(target(&remote, args)?);
+        targets.push(LayerTarget { registry, ..target(&remote, args)? });
     }
     let keys = key_paths(&workspace, &args.key);
     let mut names = Vec::new();
@@ -31,6 +35,17 @@ pub async fn run(args: &Publish, passphrases: &Source, now: u64, progress: &Prog
             .add_layer_by(target, &keys, now)
             .map_err(|error| failure("signing the layer", error))?;
         names.push(name.as_str().to_owned());
+    }
+    if args.no_upload {
+        let files = workspace.publish(now).map_err(|error| failure("signing the catalog", error))?;
+        if progress.json() {
+            let paths: Vec<_> = files.iter().map(|file| &file.path).collect();
+            print_json(&json!({"catalog": null, "targets": names, "files": paths, "bytes": 0}));
+        } else {
+            names.iter().for_each(|name| progress.step(&format!("signed {name}")));
+            progress.step("Nothing was uploaded; `plyos export-static` writes the files for a web server.");
+        }
+        return Ok(());
     }
     let files = catalog_upload::sign_and_upload(&mut workspace, &catalog, now).await?;
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
@@ -62,5 +77,6 @@ fn target(remote: &Remote, args: &Publish) -> Result<LayerTarget, Failure> {
         },
         channels: args.channel.clone(),
         epoch: args.epoch,
+        registry: None,
     })
 }

@@ -50,6 +50,11 @@ impl Progress {
         }
     }
 
+    /// Whether details are told.
+    pub fn is_verbose(&self) -> bool {
+        self.verbosity >= Verbosity::Verbose
+    }
+
     /// A detail, with `-v`, on stderr.
     pub fn detail(&self, text: &str) {
         if self.verbosity >= Verbosity::Verbose {

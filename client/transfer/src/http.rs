@@ -1,8 +1,11 @@
 //! The one HTTP client: TLS in Rust with its own roots, time-outs, bounded bodies, one error type.
 
+use crate::authorities::Authorities;
 use crate::authorize::Authorizer;
 use crate::coding;
 use crate::credentials::{Credentials, Source};
+use crate::limit::Limit;
+use crate::spool::Room;
 use bytes::{Bytes, BytesMut};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use std::sync::Arc;
@@ -19,6 +22,9 @@ const STALLED_VARIABLE: &str = "PLYOS_STALL_SECONDS";
 const WINDOW: u32 = 1 << 20;
 /// The same of a whole connection: so many that streams which wait for the store never hold up one that does not.
 const WINDOW_OF_ALL: u32 = 32 << 20;
+/// Instead of rustls' word for it.
+const UNKNOWN_AUTHORITY: &str = "the server's certificate is of an authority that is not known here; name it by `pkg repo set NAME --ca FILE`, \
+                                 or by PLYOS_CA_FILE=FILE";
 /// Attempts of a request that fails on the way; a retry waits longer each time.
 const ATTEMPTS: u32 = 3;
 
@@ -81,7 +87,11 @@ impl TransferError {
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        let cause = if error.is_timeout() { "timed out".to_owned() } else { cause.to_string() };
+        let cause = match cause.to_string() {
+            _ if error.is_timeout() => "timed out".to_owned(),
+            said if said.ends_with("UnknownIssuer") => UNKNOWN_AUTHORITY.to_owned(),
+            said => said,
+        };
         Self::Network { what: what.to_owned(), cause }
     }
 }
@@ -93,6 +103,9 @@ pub struct Http {
     /// For long bodies: without the time-out of the other, which counts from the request's first byte to the answer's.
     patient: reqwest::Client,
     authorizer: Arc<Authorizer>,
+    /// What whole blobs may take that were not asked for whole.
+    room: Arc<Room>,
+    limit: Option<Limit>,
 }
 
 /// Whether a registry wants to know who asks.
@@ -151,17 +164,21 @@ impl Http {
     ///
     /// Passwords come from the environment and the user's files (see [`crate::auth_file`]), and go only where they are asked for.
     pub fn new() -> Result<Self, TransferError> {
-        Self::with_source(Source::User)
+        Self::trusting(&Authorities::default())
+    }
+
+    /// The same, which believes these authorities beside the public ones.
+    pub fn trusting(authorities: &Authorities) -> Result<Self, TransferError> {
+        Self::with_source(Source::User, authorities)
     }
 
     /// A client that answers every server that asks with these.
     pub fn with_credentials(credentials: Credentials) -> Result<Self, TransferError> {
-        Self::with_source(Source::Given(credentials))
+        Self::with_source(Source::Given(credentials), &Authorities::default())
     }
 
-    fn with_source(source: Source) -> Result<Self, TransferError> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    fn with_source(source: Source, authorities: &Authorities) -> Result<Self, TransferError> {
+        let roots = authorities.store()?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -176,6 +193,7 @@ impl Http {
             reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
                 .redirect(redirects())
+                .referer(false)
                 .connect_timeout(CONNECT)
                 .http2_initial_stream_window_size(WINDOW)
                 .http2_initial_connection_window_size(WINDOW_OF_ALL)
@@ -188,7 +206,23 @@ impl Http {
             client: build(client().read_timeout(stalled()))?,
             patient: build(client())?,
             authorizer: Arc::new(Authorizer::new(source)),
+            room: Arc::default(),
+            limit: None,
         })
+    }
+
+    /// The same, with a limit on how fast content comes. Small things, such as catalogs, do not count.
+    #[must_use]
+    pub fn limited(self, limit: Option<Limit>) -> Self {
+        Self { limit, ..self }
+    }
+
+    pub(crate) const fn limit(&self) -> Option<&Limit> {
+        self.limit.as_ref()
+    }
+
+    pub(crate) const fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     /// A request with a long body, to be sent by [`Http::send_long`].
@@ -231,6 +265,10 @@ impl Http {
         let (StatusCode::UNAUTHORIZED, Some(mut again)) = (response.status(), again) else {
             return Ok(response);
         };
+        // Where a redirect led to may not say where the password of the one that was asked goes.
+        if response.url().origin() != url.origin() {
+            return Ok(response);
+        }
         if !self.authorizer.meet(&self.client, &url, response.headers()).await.map_err(Lost::Login)? {
             return Ok(response);
         }

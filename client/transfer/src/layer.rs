@@ -7,6 +7,7 @@ use crate::catalog::Catalog;
 use crate::http::TransferError;
 use crate::pull;
 use crate::registry::{Registry, digest_of};
+use crate::spool::Spool;
 use bytes::Bytes;
 use oci_spec::image::ImageManifest;
 use plyos_ids::{BlobDigest, LayerId, ManifestDigest};
@@ -16,6 +17,7 @@ use plyos_layer_format::annotations::{
 };
 use plyos_layer_format::frames::{Form, MAX_TABLE};
 use plyos_plan::fetch::policy::SMALL_BLOB;
+use std::sync::Arc;
 
 /// Longest index that is fetched.
 const MAX_INDEX: u64 = 1 << 30;
@@ -66,6 +68,8 @@ pub enum Source {
     Nowhere,
     /// The whole blob, which was small enough to be fetched at once.
     Held(Bytes),
+    /// The whole blob, which came because its server knows no ranges.
+    Spooled(Arc<Spool>),
 }
 
 impl Source {
@@ -77,7 +81,7 @@ impl Source {
         offset: u64,
         length: u64,
     ) -> Result<Bytes, TransferError> {
-        pull::read(self, blob, blob_len, offset, length).await
+        pull::read(self, blob, blob_len, offset, length).await.map(|(bytes, _)| bytes)
     }
 
     /// What it is called in messages.
@@ -86,13 +90,14 @@ impl Source {
             Self::Registry(registry) => registry.place().to_string(),
             Self::Catalog(catalog) => catalog.url().to_owned(),
             Self::Held(_) => "memory".to_owned(),
+            Self::Spooled(spool) => spool.shown().to_owned(),
             Self::Nowhere => "nowhere".to_owned(),
         }
     }
 
     /// Whether the whole blob is here already.
     pub const fn is_held(&self) -> bool {
-        matches!(self, Self::Held(_))
+        matches!(self, Self::Held(_) | Self::Spooled(_))
     }
 }
 
@@ -155,6 +160,14 @@ impl LayerManifest {
     /// Fetches the index as it is stored; a claim until it is decoded and checked against [`LayerManifest::layer`].
     pub async fn stored_index(&self, source: &Source) -> Result<Bytes, TransferError> {
         self.range(source, self.index.offset, self.index.stored).await
+    }
+
+    /// As [`LayerManifest::stored_index`], with where to read everything else from: where the server ignores ranges, the whole blob is
+    /// here afterwards, unless it is too large to be kept.
+    pub async fn stored_index_at(&self, source: Source) -> Result<(Bytes, Source), TransferError> {
+        let IndexPlace { offset, stored, .. } = self.index;
+        let (index, whole) = pull::read(&source, &self.blob, self.blob_len, offset, stored).await?;
+        Ok((index, whole.map_or(source, |spool| Source::Spooled(Arc::new(spool)))))
     }
 
     /// Fetches the frame table as it is stored; a claim until it is decoded and checked against the hash of its place.

@@ -76,7 +76,7 @@ impl Display for RequestId {
 pub(crate) async fn observe(State(registry): State<Arc<Registry>>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let id = RequestId::of(request.headers());
-    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let (method, uri, http) = (request.method().clone(), request.uri().clone(), request.version());
     let kind = Kind::of(uri.path());
     let peer = request.extensions().get::<Peer>().map(|peer| peer.address);
     let span = tracing::info_span!("request", %id, account = Empty);
@@ -95,11 +95,11 @@ pub(crate) async fn observe(State(registry): State<Arc<Registry>>, request: Requ
     span.in_scope(|| {
         let (path, peer, code) = (uri.path(), peer.map(tracing::field::display), status.as_u16());
         if status.is_server_error() {
-            tracing::warn!(%method, path, status = code, ?elapsed, peer, "request");
+            tracing::warn!(%method, path, ?http, status = code, ?elapsed, peer, "request");
         } else if !is_read(&method) || matches!(code, 401 | 403 | 429) {
-            tracing::info!(%method, path, status = code, ?elapsed, peer, "request");
+            tracing::info!(%method, path, ?http, status = code, ?elapsed, peer, "request");
         } else {
-            tracing::debug!(%method, path, status = code, ?elapsed, peer, "request");
+            tracing::debug!(%method, path, ?http, status = code, ?elapsed, peer, "request");
         }
     });
     response

@@ -61,6 +61,7 @@ fn layer() -> LayerTarget {
         sizes: Sizes::default(),
         channels: vec!["stable".into()],
         epoch: 1,
+        registry: None,
     }
 }
 

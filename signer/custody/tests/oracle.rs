@@ -60,6 +60,7 @@ fn published(dir: &Path) -> Workspace {
         sizes: Sizes::default(),
         channels: vec!["stable".into()],
         epoch: 0,
+        registry: None,
     };
     workspace.add_layer(target, now()).unwrap();
     write_out(&dir.join("server"), &workspace.publish(now()).unwrap());

@@ -56,6 +56,7 @@ fn layer(kind: Kind, name: &str, version: &str) -> LayerTarget {
         sizes: Sizes { blob: 10, index: 5, content: 100 },
         channels: vec!["stable".into()],
         epoch: 3,
+        registry: None,
     }
 }
 

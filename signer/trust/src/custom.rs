@@ -44,6 +44,8 @@ pub struct LayerCustom {
     pub channels: Vec<String>,
     /// For plans.
     pub size: Sizes,
+    /// The repository of an OCI registry that holds the blob, `HOST[:PORT]/REPO`; `None`: it lies beside the catalog.
+    pub registry: Option<String>,
 }
 
 impl LayerCustom {
@@ -68,6 +70,10 @@ impl LayerCustom {
             .as_array()
             .and_then(|list| list.iter().map(|item| item.as_str().map(String::from)).collect())
             .ok_or(CustomError::Member("channels"))?;
+        let registry = match custom.get("registry") {
+            Some(named) => Some(named.as_str().ok_or(CustomError::Member("registry"))?.into()),
+            None => None,
+        };
         let size = member("size")?;
         let bytes = |name| size.get(name).and_then(Value::as_u64).ok_or(CustomError::Member("size"));
         Ok(Self {
@@ -76,6 +82,7 @@ impl LayerCustom {
             certificate: Certificate::parse(&certificate)?,
             channels,
             size: Sizes { blob: bytes("blob")?, index: bytes("index")?, content: bytes("content")? },
+            registry,
         })
     }
 
@@ -89,7 +96,9 @@ impl LayerCustom {
             ("layer", json!(alloc::format!("{}", self.layer))),
             ("size", json!({"blob": blob, "content": content, "index": index})),
         ];
-        Value::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect::<Map<_, _>>())
+        let registry = self.registry.as_ref().map(|named| ("registry", json!(named)));
+        let members = members.into_iter().chain(registry);
+        Value::Object(members.map(|(name, value)| (name.into(), value)).collect::<Map<_, _>>())
     }
 }
 
@@ -110,7 +119,18 @@ mod tests {
             certificate: Certificate::new(statement, signatures),
             channels: alloc::vec!["beta".into(), "stable".into()],
             size: Sizes { blob: 1, index: 2, content: 3 },
+            registry: None,
         }
+    }
+
+    #[test]
+    fn a_registry_is_named_or_not() {
+        assert_eq!(sample().emit().get("registry"), None);
+        let named = LayerCustom { registry: Some("registry.example/a/b".into()), ..sample() };
+        assert_eq!(LayerCustom::parse(&named.emit()), Ok(named.clone()));
+        let mut value = named.emit();
+        value["registry"] = json!(["registry.example/a/b"]);
+        assert_eq!(LayerCustom::parse(&value), Err(CustomError::Member("registry")));
     }
 
     #[test]

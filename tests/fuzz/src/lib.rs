@@ -8,6 +8,7 @@
 
 mod archives;
 mod layers;
+mod pulls;
 mod registry;
 mod store;
 mod trust;
@@ -27,6 +28,8 @@ pub const TARGETS: &[Target] = &[
     ("archive", archives::archive),
     ("manifest", layers::manifest),
     ("generation", layers::generation),
+    ("content_range", pulls::content_range),
+    ("pull", pulls::pull),
     ("compose", registry::compose),
     ("pieces", registry::pieces),
     ("registry_lists", registry::lists),

@@ -118,6 +118,7 @@ fn target() -> Result<LayerTarget> {
         sizes: Sizes { blob: 3_000_000, index: 20_000, content: 9_000_000 },
         channels: vec!["stable".into(), "nightly".into()],
         epoch: 3,
+        registry: None,
     })
 }
 

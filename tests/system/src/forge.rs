@@ -220,6 +220,7 @@ impl Forged {
             sizes: Sizes { blob: sealed.blob.len() as u64, index: sealed.index_len, content: 0 },
             channels: vec!["stable".to_owned()],
             epoch: 0,
+            registry: None,
         };
         unlocked(|| workspace.add_layer(target.clone(), now()));
         drop(workspace);

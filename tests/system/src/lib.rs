@@ -16,6 +16,7 @@
 
 pub mod block_log;
 pub mod bucket;
+pub mod debian_registry;
 pub mod forge;
 pub mod inventory;
 pub mod mounted;

@@ -86,13 +86,18 @@ pub struct Publisher {
 impl Publisher {
     /// Makes keys and an empty catalog for `registry`; nothing is uploaded yet.
     pub fn new(registry: &Registry) -> Self {
+        Self::at(&registry.catalog())
+    }
+
+    /// The same for a catalog of this address.
+    pub fn at(catalog: &str) -> Self {
         let folder = TempDir::with_prefix("plyos-publisher-").unwrap();
         let home = folder.path().join("home");
         fs::create_dir(&home).unwrap();
         let mut publisher = Self { folder, home, root_sha256: String::new() };
         let workspace = publisher.workspace();
         let facts = publisher
-            .plyos(["--json", "repo", "init", workspace.to_str().unwrap(), "--catalog", &registry.catalog()])
+            .plyos(["--json", "repo", "init", workspace.to_str().unwrap(), "--catalog", catalog])
             .json();
         publisher.root_sha256 = facts["root_sha256"].as_str().unwrap().to_owned();
         publisher

@@ -106,6 +106,17 @@ impl Registry {
         (self.guard, self.address) = serve(&self.storage(), &self.options);
     }
 
+    /// The same with other options of `plyos serve`.
+    pub fn restart_with(&mut self, options: Vec<OsString>) {
+        self.options = options;
+        self.restart();
+    }
+
+    /// What it wrote since it was started last.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.storage().join("serve.log")).unwrap()
+    }
+
     /// Ends the process.
     pub fn stop(&mut self) {
         // Its guard sees the end of its input, as it does when this program dies in whatever way.
@@ -132,7 +143,8 @@ fn serve(storage: &Path, options: &[OsString]) -> (Child, SocketAddr) {
     server.env("PLYOS_SERVE_LIMITS_CACHE_BYTES", "0");
     guarded(&server, storage, |said| {
         assert!(!said.contains("plyos: "), "the registry ended at once: {said}");
-        let line = said.lines().find_map(|line| line.strip_prefix("listening on http://"));
+        let line = said.lines().find_map(|line| line.strip_prefix("listening on http"));
+        let line = line.map(|line| line.trim_start_matches(['s', ':', '/']));
         line.and_then(|address| address.parse().ok())
     })
 }

@@ -54,6 +54,39 @@ fn a_large_layer_costs_no_more_than_its_blob() {
     assert!(moved <= pushed.blob_len() + manifest, "{moved} for {}", pushed.blob_len());
 }
 
+#[test]
+fn a_server_that_knows_no_ranges_sends_a_layer_once() {
+    let world = World::new();
+    let pushed =
+        world.offer(&Tree::new().file("usr/large", noise(1, 5_000_000)), &Layer::package("large", "1"));
+    world.proxy.add(Rule::on("/blobs/sha256/", Fault::IgnoreRange));
+    world.proxy.take_carried();
+    let moved = world.target.json(&["install", "large"])["downloaded_bytes"].as_u64().unwrap();
+    let carried = world.proxy.take_carried();
+    let blobs: Vec<_> = carried.iter().filter(|carried| carried.path.contains("/blobs/")).collect();
+    assert_eq!(
+        blobs.iter().map(|carried| carried.bytes).collect::<Vec<_>>(),
+        [pushed.blob_len()],
+        "{carried:?}"
+    );
+    let manifest = world.registry.stored().read(pushed.text("manifest")).len() as u64;
+    assert_eq!(moved, pushed.blob_len() + manifest);
+    assert_eq!(world.target.cat("/usr/large"), noise(1, 5_000_000));
+
+    // Nor more often when it did not answer at first.
+    let target = world.another_target();
+    target.pkg(&["update"]).ok();
+    world.proxy.heal();
+    world.proxy.add(Rule::on("/blobs/sha256/", Fault::Silent).times(1));
+    world.proxy.add(Rule::on("/blobs/sha256/", Fault::IgnoreRange));
+    world.proxy.take_carried();
+    target.pkg(&["install", "large"]).ok();
+    let carried = world.proxy.take_carried();
+    let bytes: u64 = carried.iter().filter(|c| c.path.contains("/blobs/")).map(|c| c.bytes).sum();
+    assert_eq!(bytes, pushed.blob_len(), "{carried:?}");
+    assert_eq!(target.cat("/usr/large"), noise(1, 5_000_000));
+}
+
 /// Offset and length of each frame, and whether its chunk is in the store.
 fn frames(world: &World, pushed: &Pushed) -> Vec<(u64, u64, bool)> {
     let bytes = world.registry.stored().read(pushed.text("blob"));

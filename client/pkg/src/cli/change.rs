@@ -8,8 +8,13 @@ pub enum Change {
     /// Fetch the newest signed catalogs
     #[command(after_help = "Examples:
   pkg update
+  pkg update --dry-run   # verifies what is there and keeps nothing of it
   pkg --json update")]
-    Update,
+    Update {
+        /// Fetch and verify, say what is new, and keep nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Install layers with all they need, as a new generation
     #[command(
         after_help = "Only chunks that the store lacks are fetched. Nothing changes unless everything succeeds.
@@ -127,7 +132,7 @@ impl Change {
             | Self::Remove { consent, .. }
             | Self::Autoremove { consent }
             | Self::Upgrade { consent, .. } => consent.waits(),
-            Self::Update | Self::Hold { .. } | Self::Unhold { .. } | Self::Rollback { .. } => false,
+            Self::Update { .. } | Self::Hold { .. } | Self::Unhold { .. } | Self::Rollback { .. } => false,
         }
     }
 }

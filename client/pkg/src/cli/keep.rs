@@ -73,18 +73,27 @@ Examples:
     /// Fetch again what is damaged in the store, and nothing else
     #[command(
         after_help = "Looks at everything first, as `pkg verify` does. Without a network nothing changes.
-Example:
+Examples:
+  pkg repair --dry-run
   pkg repair && pkg verify"
     )]
-    Repair,
+    Repair {
+        /// Look at everything, say what would be done, and stop
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Make the store larger in place
     #[command(after_help = "Examples:
+  pkg grow 16G --dry-run
   pkg grow 16G
   pkg --store /dev/vdb grow   # all of a device that became larger")]
     Grow {
         /// New size of a store file, as 512M or 16G
         #[arg(value_parser = parse_size)]
         size: Option<u64>,
+        /// Say what it would be and stop
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Write the active namespace to a folder and point DIR/current at it, atomically
     #[command(after_help = "DIR/current is a symbolic link that always names a complete tree.

@@ -1,6 +1,7 @@
 //! `pkg repo`: whom this machine trusts.
 
 use clap::{Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// Whether a repository is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -18,7 +19,8 @@ pub enum RepoCommand {
     #[command(after_help = "The root is the publisher's root.json, or its SHA-256, by a way you trust.
 Examples:
   pkg repo add https://example.org/catalog/main --root ./root.json
-  pkg repo add http://127.0.0.1:5000/catalog/main --root 3f0c…")]
+  pkg repo add http://127.0.0.1:5000/catalog/main --root 3f0c…
+  pkg repo add https://registry.lan/catalog/main --root ./root.json --ca ./lan-ca.pem")]
     Add {
         /// Address of the catalog
         url: String,
@@ -34,6 +36,9 @@ Examples:
         /// Of a name that several repositories offer, only the greatest priority counts
         #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
         priority: i64,
+        /// PEM file of the certificate authority of its servers, where no public one vouches for them; kept in the store
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
     },
     /// List the repositories
     #[command(after_help = "Name, state, priority, channel, address.
@@ -54,7 +59,9 @@ Examples:
 Examples:
   pkg repo set main --priority 10
   pkg repo set main --enabled no
-  pkg repo set main --channel beta && pkg update"
+  pkg repo set main --channel beta && pkg update
+  pkg repo set main --ca ./lan-ca.pem
+  pkg repo set main --ca none       # public authorities only"
     )]
     Set {
         /// Name from `pkg repo list`
@@ -68,6 +75,9 @@ Examples:
         /// Whether it is used
         #[arg(long, value_name = "yes|no", hide_possible_values = true)]
         enabled: Option<Enabled>,
+        /// PEM file of the certificate authority of its servers, or none
+        #[arg(long, value_name = "FILE|none")]
+        ca: Option<PathBuf>,
     },
     /// Forget a repository and what it offers
     #[command(

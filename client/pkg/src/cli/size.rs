@@ -1,4 +1,6 @@
-//! Sizes as people write them.
+//! Sizes and rates as people write them.
+
+use std::num::NonZeroU64;
 
 /// `512M`, `8G`, `4096` in bytes.
 pub fn parse_size(text: &str) -> Result<u64, String> {
@@ -18,9 +20,26 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| format!("'{text}' is too large"))
 }
 
+/// Bytes a second: a size of at least 1 KiB, for less would take longer than servers wait.
+pub fn parse_rate(text: &str) -> Result<NonZeroU64, String> {
+    let bytes = parse_size(text.strip_suffix("/s").unwrap_or(text))?;
+    NonZeroU64::new(bytes)
+        .filter(|rate| rate.get() >= 1 << 10)
+        .ok_or_else(|| format!("'{text}' is too slow; 1KiB is the least"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates() {
+        assert_eq!(parse_rate("2MiB").map(NonZeroU64::get), Ok(2 << 20));
+        assert_eq!(parse_rate("500K/s").map(NonZeroU64::get), Ok(500 << 10));
+        for bad in ["0", "1023", "fast", "1 M"] {
+            assert!(parse_rate(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn sizes() {

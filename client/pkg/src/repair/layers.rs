@@ -3,7 +3,8 @@
 use super::Outcome;
 use super::records::readable_repositories;
 use crate::active::{StoredPages, page_hashes};
-use crate::candidate::Candidate;
+use crate::candidate::{self, Candidate};
+use crate::catalogs;
 use crate::pull::{self, Job, Known};
 use crate::repositories::Repository;
 use crate::target::{Target, record};
@@ -19,6 +20,7 @@ use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_storefile::{ChunkCheck, LayerEntry, LayerUpdate, Place, RecordType, Store, Writer};
 use plyos_transfer::layer::{LayerManifest, Source};
 use plyos_transfer::{Http, catalog};
+use plyos_trust::custom::LayerCustom;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::num::NonZero;
@@ -39,14 +41,13 @@ pub async fn repair(
     }
     let mut known = sound(writer, report);
     let lost_generation = report.records.iter().any(|(entry, _)| entry.record_type == RecordType::Generation);
-    let http = Http::new()?;
     for damage in &report.layers {
         let what = damage.what();
         if damage.listed.is_none() && !lost_generation {
             outcome.repaired.push(without(target, writer, damage)?);
             continue;
         }
-        match again(target, writer, damage, &mut known, &http, outcome).await {
+        match again(target, writer, damage, &mut known, outcome).await {
             Ok(()) => outcome.repaired.push(what),
             // Without a network there is no use in going on, and nothing shall change.
             Err(failure) if matches!(failure.code, ExitCode::Network | ExitCode::Store) => {
@@ -98,7 +99,6 @@ async fn again(
     writer: &mut Writer,
     damage: &LayerDamage,
     known: &mut Known,
-    http: &Http,
     outcome: &mut Outcome,
 ) -> Result<(), Failure> {
     let entry = &damage.entry;
@@ -117,7 +117,7 @@ async fn again(
         return put(target, writer, entry, index, &places);
     }
     target.need_network(&format!("fetching what is damaged of {what}"))?;
-    let (manifest_bytes, source) = origin(writer, entry, damage.listed.as_ref(), http, &what).await?;
+    let (manifest_bytes, mut source) = origin(target, writer, entry, damage.listed.as_ref(), &what).await?;
     let manifest = LayerManifest::parse(&manifest_bytes, &what)?;
     if manifest.layer != entry.id {
         let line = format!("the manifest of {what} names another layer");
@@ -127,8 +127,9 @@ async fn again(
     let index = match index {
         Some(index) => index,
         None => {
-            let stored = manifest.stored_index(&source).await?;
-            moved = manifest.index.stored;
+            let (stored, from) = manifest.stored_index_at(source).await?;
+            source = from;
+            moved = if source.is_held() { manifest.blob_len } else { manifest.index.stored };
             let index = reader::decode_index(&manifest.index, &stored, &entry.id)
                 .or_fail(ExitCode::Signature, format_args!("{what} is refused"))?;
             // Its chunks could not be looked at without it.
@@ -157,10 +158,10 @@ async fn again(
 
 /// The manifest by which a layer came, and where its blob lies: first in the repository that a generation names.
 async fn origin(
+    target: &Target,
     store: &Store,
     entry: &LayerEntry,
     listed: Option<&GenerationLayer>,
-    http: &Http,
     what: &str,
 ) -> Result<(Bytes, Source), Failure> {
     let digest = entry.manifest.ok_or_else(|| {
@@ -172,10 +173,12 @@ async fn origin(
     repositories.sort_by_key(|repository| listed.is_none_or(|layer| layer.repo != repository.name));
     let mut failed = Failure::new(ExitCode::NotFound, format!("no repository that has {what} is known"));
     for repository in &repositories {
-        let source = Source::Catalog(catalog::Catalog::new(http.clone(), &repository.url)?);
+        let source = source(target, store, repository, entry)?;
         let bytes = match (&kept, listed) {
             (Some(kept), _) => Ok(kept.clone()),
-            (None, Some(layer)) => fetch_manifest(http, repository, layer, &digest).await,
+            (None, Some(layer)) => {
+                fetch_manifest(&target.client(store, repository)?, repository, layer, &digest).await
+            }
             (None, None) => continue,
         };
         // One byte of the blob tells whether this repository has it.
@@ -192,6 +195,30 @@ async fn origin(
         }
     }
     Err(failed)
+}
+
+/// Where a repository says that the layer's blob lies: in an ordinary registry, where its catalog names one, else beside it.
+fn source(
+    target: &Target,
+    store: &Store,
+    repository: &Repository,
+    entry: &LayerEntry,
+) -> Result<Source, Failure> {
+    let http = target.client(store, repository)?;
+    // A catalog that is not believed now, as one that is out of date, names nothing.
+    let offered = catalogs::trusted(store, repository.clone(), target.now(store)).ok();
+    let named = offered.and_then(|trusted| {
+        let customs =
+            trusted.catalog.targets.values().filter_map(|file| LayerCustom::parse(&file.custom).ok());
+        customs.filter(|custom| custom.layer == entry.id).find_map(|custom| custom.registry)
+    });
+    match named {
+        Some(named) => {
+            let doing = format!("fetching layer {}", entry.id);
+            Ok(Source::Registry(candidate::registry(&http, &named, &doing)?))
+        }
+        None => Ok(Source::Catalog(catalog::Catalog::new(http, &repository.url)?)),
+    }
 }
 
 /// Fetches a manifest by its digest, and checks it.

@@ -155,8 +155,9 @@ async fn manifest(
             .push(format!("{what} is lost and its repository is not known: add it, then `pkg repair`"));
         return Ok(());
     };
-    match layers::fetch_manifest(&target.http(&format!("fetching {what}"))?, repository, layer, &digest).await
-    {
+    target.need_network(&format!("fetching {what}"))?;
+    let http = target.client(writer, repository)?;
+    match layers::fetch_manifest(&http, repository, layer, &digest).await {
         Ok(bytes) => {
             let put = writer.put_record(RecordType::Manifest, &entry.key, &bytes);
             put.map_err(|error| target.fail(&error))?;

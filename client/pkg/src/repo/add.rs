@@ -5,7 +5,7 @@ use crate::repositories::{self, Repository, State};
 use crate::target::Target;
 use plyos_report::{ExitCode, Failure, OrFail, print_json};
 use plyos_storefile::{RecordType, Writer};
-use plyos_transfer::{Http, catalog};
+use plyos_transfer::{Authorities, Http, catalog};
 use plyos_trust::tuf::{self, Held, Update};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -27,12 +27,19 @@ pub struct New<'a> {
     pub channel: &'a str,
     /// Its priority.
     pub priority: i64,
+    /// File with the authority of its servers.
+    pub ca: Option<&'a Path>,
 }
 
 /// `pkg repo add`
 pub async fn add(target: &Target, new: &New<'_>) -> Result<(), Failure> {
     let New { url, root, name, .. } = *new;
-    let remote = catalog::Catalog::new(Http::new()?, url)?;
+    let ca = new.ca.map(repositories::read_ca).transpose()?;
+    let authorities = match &ca {
+        Some(pem) => Authorities::of_pem(pem.as_bytes()).or_fail(ExitCode::Usage, "reading --ca")?,
+        None => Authorities::default(),
+    };
+    let remote = catalog::Catalog::new(Http::trusting(&authorities)?, url)?;
     let name = match name {
         Some(name) => name,
         None => remote.url().rsplit('/').next().unwrap_or_default(),
@@ -57,6 +64,7 @@ pub async fn add(target: &Target, new: &New<'_>) -> Result<(), Failure> {
         channel: new.channel.to_owned(),
         priority: new.priority,
         state: State::Enabled,
+        ca,
     };
     let all = repositories::list(&writer)?;
     let outcome = match all.iter().find(|known| known.name == name) {

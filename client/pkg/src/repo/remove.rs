@@ -5,21 +5,12 @@ use super::installed_from;
 use crate::active;
 use crate::log;
 use crate::repositories::{self, Repository, State};
-use crate::target::Target;
+use crate::target::{Act, Target};
 use plyos_ids::GenerationId;
 use plyos_report::{Failure, print_json};
 use plyos_storefile::{RecordType, Store, Writer};
 use plyos_trust::tuf;
 use serde_json::json;
-
-/// Whether to do it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
-    /// Remove it.
-    Now,
-    /// Only say what would happen.
-    DryRun,
-}
 
 /// `pkg repo remove`
 pub fn remove(target: &Target, name: &str, act: Act) -> Result<(), Failure> {

@@ -11,6 +11,7 @@
 //! | [`spans`] | missing frames become few ranges |
 //! | [`head`] | what an answer's head promises, judged before its body |
 //! | [`policy`] | how much at once, how often again |
+//! | [`rate`] | how fast |
 //! | [`reason`] | why a pull ends early |
 //! | `lane` | one request and what is still to come by it |
 //! | [`pull`] | all of it together |
@@ -23,6 +24,7 @@ pub mod head;
 mod lane;
 pub mod policy;
 pub mod pull;
+pub mod rate;
 pub mod reason;
 pub mod spans;
 

@@ -16,11 +16,13 @@
 //! set, [`NoPlan::Impossible`] says why in sentences of which each is needed.
 //!
 //! [`facts`] is what is known of layers, [`names`] what answers to a name, [`request`] what people write, [`universe`] the catalog as a problem of
-//! [`crate::solve`], [`plan`] the wishes and the outcome, [`explain`] the sentences, [`removal`] the simple case, [`mod@why`] the reason of each change.
+//! [`crate::solve`], [`plan`] the wishes and the outcome, [`explain`] the sentences, [`removal`] the simple case, [`mod@why`] the reason of each change,
+//! [`mod@passed_over`] what else there was.
 
 mod explain;
 mod facts;
 mod names;
+mod passed_over;
 mod plan;
 mod refusal;
 mod removal;
@@ -30,6 +32,7 @@ mod universe;
 mod why;
 
 pub use facts::{Facts, Installed, Machine};
+pub use passed_over::passed_over;
 pub use refusal::NoPlan;
 pub use removal::{installed_layer, remove, superfluous};
 pub use request::{choose, similar, split_name};

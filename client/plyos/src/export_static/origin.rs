@@ -8,7 +8,7 @@ use plyos_transfer::{Http, TransferError};
 use plyos_trust::tuf::{Held, Limits, Step, Update};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::repo::catalog_of;
@@ -106,10 +106,16 @@ impl Origin {
         rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/").to_owned()
     }
 
-    /// Every blob that the manifests name, each once, in the order of their names.
+    /// Every blob that the manifests name, each once, in the order of their names; but those that targets fetch from an OCI
+    /// registry, because the catalog says so.
     pub fn blobs(&self) -> Result<Vec<Blob>, Failure> {
         let mut found = BTreeMap::new();
+        let elsewhere = self.elsewhere();
         for file in self.files.iter().filter(|file| file.path.starts_with("targets/")) {
+            let name = file.path.rsplit('/').next().unwrap_or_default();
+            if name.split('.').next().is_some_and(|digest| elsewhere.contains(digest)) {
+                continue;
+            }
             // The keyring is no manifest.
             let Ok(manifest) = serde_json::from_slice::<Value>(&file.bytes) else { continue };
             let layers = manifest.get("layers").and_then(Value::as_array);
@@ -121,6 +127,22 @@ impl Origin {
             }
         }
         Ok(found.into_values().collect())
+    }
+
+    /// SHA-256 of the manifests of layers whose entry names a registry.
+    fn elsewhere(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for file in self.files.iter().filter(|file| file.path.starts_with("metadata/")) {
+            let Ok(role) = serde_json::from_slice::<Value>(&file.bytes) else { continue };
+            let targets = role.pointer("/signed/targets").and_then(Value::as_object);
+            for target in targets.into_iter().flat_map(|targets| targets.values()) {
+                let digest = target.pointer("/hashes/sha256").and_then(Value::as_str);
+                if target.pointer("/custom/registry").is_some_and(Value::is_string) {
+                    found.extend(digest.map(str::to_owned));
+                }
+            }
+        }
+        found
     }
 }
 

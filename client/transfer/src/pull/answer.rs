@@ -9,7 +9,11 @@ pub(super) fn error(what: String, reason: Reason, noted: Option<TransferError>) 
     match (reason, noted) {
         (
             Reason::Lost { .. },
-            Some(noted @ (TransferError::Network { .. } | TransferError::Refused { .. })),
+            Some(
+                noted @ (TransferError::Network { .. }
+                | TransferError::Refused { .. }
+                | TransferError::File { .. }),
+            ),
         ) => noted,
         (Reason::Lost { fault, .. }, _) => {
             let cause = match fault {

@@ -3,6 +3,7 @@
 use super::answer;
 use super::source::{Answer, Place};
 use crate::http::{TransferError, accept};
+use crate::spool::{Spool, Spooling};
 use bytes::Buf;
 use plyos_plan::fetch::{Ask, Fault, Frame, Next, Pull, Reason, Then};
 use plyos_report::Failure;
@@ -19,6 +20,9 @@ pub(super) struct Shared {
     changed: Notify,
     /// What a verifier said of a wrong frame.
     refused: Mutex<Option<Failure>>,
+    /// Bytes of the one blob that is to be kept whole if it comes whole.
+    keep: Option<u64>,
+    kept: Mutex<Option<Spool>>,
 }
 
 struct PartState {
@@ -32,7 +36,18 @@ impl Shared {
     pub(super) fn new(pull: Pull, places: Vec<Place>) -> Self {
         let part = |place| PartState { place, received: AtomicU64::new(0), noted: Mutex::default() };
         let parts = places.into_iter().map(part).collect();
-        Self { pull: Mutex::new(pull), parts, changed: Notify::new(), refused: Mutex::default() }
+        let (refused, kept) = (Mutex::default(), Mutex::default());
+        Self { pull: Mutex::new(pull), parts, changed: Notify::new(), refused, keep: None, kept }
+    }
+
+    /// Keeps all of the blob, which has `blob_len` bytes, if the server gives all of it.
+    pub(super) fn keeping(self, blob_len: u64) -> Self {
+        Self { keep: Some(blob_len), ..self }
+    }
+
+    /// The blob, if it was kept.
+    pub(super) fn take_kept(&self) -> Option<Spool> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn pull(&self) -> MutexGuard<'_, Pull> {
@@ -144,15 +159,28 @@ async fn attempt(shared: &Shared, ask: Ask, sink: &(impl Fn(Frame) + Sync)) -> N
         }
         return next;
     }
+    let mut keeping = match (head.status, shared.keep, part.place.room()) {
+        (200, Some(blob_len), Some(room)) => Spooling::begin(room, blob_len),
+        _ => None,
+    };
     let mut frames = Vec::new();
-    loop {
-        let mut bytes = match answer.next().await {
+    // Whether something is still wanted of this answer but what is kept.
+    let mut wanted = true;
+    while wanted || keeping.is_some() {
+        let mut bytes = match answer.next(&part.place).await {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return shared.pull().ended(ask.lane),
-            Err(error) => return broken(shared, ask, TransferError::network(&part.place.what(), &error)),
+            Ok(None) => {
+                let whole = keeping.and_then(|keeping| keeping.finish(part.place.shown()));
+                *shared.kept.lock().unwrap_or_else(PoisonError::into_inner) = whole;
+                return if wanted { shared.pull().ended(ask.lane) } else { Next::Free };
+            }
+            Err(error) if wanted => return broken(shared, ask, error),
+            Err(_) => break,
         };
-        part.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        loop {
+        let came = bytes.len() as u64;
+        part.received.fetch_add(came, Ordering::Relaxed);
+        keeping = keeping.and_then(|mut keeping| keeping.write(&bytes).is_ok().then_some(keeping));
+        while wanted {
             let changed = shared.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
@@ -163,10 +191,14 @@ async fn attempt(shared: &Shared, ask: Ask, sink: &(impl Fn(Frame) + Sync)) -> N
                 Then::Read => break,
                 Then::Room => changed.await,
                 Then::Over => return shared.pull().ended(ask.lane),
-                Then::Free => return Next::Free,
+                Then::Free => wanted = false,
             }
         }
+        if let Some(limit) = part.place.limit() {
+            limit.came(came).await;
+        }
     }
+    Next::Free
 }
 
 fn broken(shared: &Shared, ask: Ask, error: TransferError) -> Next {

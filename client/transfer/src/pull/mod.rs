@@ -12,6 +12,7 @@ mod source;
 
 use crate::http::TransferError;
 use crate::layer::Source;
+use crate::spool::Spool;
 use bytes::Bytes;
 use lane::Shared;
 use plyos_ids::BlobDigest;
@@ -162,14 +163,15 @@ fn shared(parts: Vec<Part>, policy: Policy) -> Result<Shared, Failure> {
     Ok(Shared::new(pull, places))
 }
 
-/// Reads one range of a blob of `blob_len` bytes into memory, with the same patience as a large pull. Not checked.
+/// Reads one range of a blob of `blob_len` bytes into memory, with the same patience as a large pull. Where the server ignores ranges,
+/// the whole blob comes along if there is room to keep it. Not checked.
 pub(crate) async fn read(
     source: &Source,
     blob: &BlobDigest,
     blob_len: u64,
     offset: u64,
     length: u64,
-) -> Result<Bytes, TransferError> {
+) -> Result<(Bytes, Option<Spool>), TransferError> {
     let place = source::Place::new(source.clone(), *blob);
     let policy = Policy { parallel: 1, budget: u64::MAX, ..Policy::default() };
     let mut pull = Pull::new(policy);
@@ -179,7 +181,7 @@ pub(crate) async fn read(
         let piece = Piece { offset, length: whole, ordinal: 0 };
         pull.add(blob_len, vec![piece]).map_err(|error| wrong(error.to_string()))?;
     }
-    let shared = Shared::new(pull, vec![place]);
+    let shared = Shared::new(pull, vec![place]).keeping(blob_len);
     let body = std::sync::Mutex::new(Vec::new());
     lane::run(&shared, &|frame: Frame| {
         shared.stored(frame.blob, frame.piece);
@@ -187,5 +189,6 @@ pub(crate) async fn read(
     })
     .await;
     shared.error().map_or(Ok(()), Err)?;
-    Ok(body.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into())
+    let body = body.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Ok((body.into(), shared.take_kept()))
 }

@@ -38,6 +38,8 @@ pub struct LayerTarget {
     pub channels: Vec<String>,
     /// Its security epoch.
     pub epoch: u32,
+    /// The repository of an OCI registry where targets find the blob; `None`: it lies beside the catalog.
+    pub registry: Option<String>,
 }
 
 impl LayerTarget {
@@ -125,6 +127,7 @@ impl Workspace {
             layer: target.layer,
             channels: target.channels,
             size: target.sizes,
+            registry: target.registry,
         };
         let file = TargetFile::of(&target.manifest, custom.emit());
         self.write_public(&name.consistent_path(&file.sha256), &target.manifest)?;

@@ -46,6 +46,8 @@ pub struct Catalog {
     pub targets: BTreeMap<TargetName, TargetFile>,
     /// When the timestamp was signed (seconds since 1970), if it says so: the floor of time.
     pub signed_at: Option<u64>,
+    /// When the first file of it runs out (seconds since 1970).
+    pub expires: u64,
     /// The exact bytes to keep, by role (`root`, `timestamp`, `snapshot`, `targets`, delegated ones).
     pub files: BTreeMap<String, Vec<u8>>,
 }

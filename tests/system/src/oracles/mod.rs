@@ -3,7 +3,6 @@
 //! A [`Case`] is a tree in our registry; each [`READERS`] entry takes it from there with other people's tools and gives an
 //! inventory, or says that its tools are not here. `make oracles` runs them over the corpus and writes the table of the guide.
 
-mod debian_registry;
 mod python;
 mod readers;
 

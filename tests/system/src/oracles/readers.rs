@@ -1,7 +1,7 @@
 //! Each reader: from our registry, or from the blob in its storage, to an inventory.
 
-use super::debian_registry::DebianRegistry;
 use super::{Case, Reader, Reading, python};
+use crate::debian_registry::DebianRegistry;
 use crate::inventory;
 use crate::programs::{command, run};
 use crate::publisher::Layer;

@@ -139,6 +139,21 @@ impl Update {
             snapshot: snapshot.value.clone(),
             targets: self.search_all(targets),
             signed_at: timestamp.value.signed_at(),
+            expires: self
+                .delegated
+                .iter()
+                .map(|file| file.value.header().expires)
+                .chain(
+                    [
+                        self.root.value.header(),
+                        timestamp.value.header(),
+                        snapshot.value.header(),
+                        targets.header(),
+                    ]
+                    .map(|header| header.expires),
+                )
+                .min()
+                .unwrap_or_default(),
             files,
         })
     }

@@ -9,14 +9,14 @@ use std::process::Child;
 
 /// The server.
 #[derive(Debug)]
-pub(super) struct DebianRegistry {
+pub struct DebianRegistry {
     guard: Child,
     address: SocketAddr,
 }
 
 impl DebianRegistry {
     /// Starts it with its storage in `folder`.
-    pub(super) fn start(folder: &Path) -> Self {
+    pub fn start(folder: &Path) -> Self {
         let config = folder.join("config.yml");
         let storage = folder.join("storage");
         let text = format!(
@@ -34,8 +34,13 @@ impl DebianRegistry {
         Self { guard, address }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// `docker://HOST:PORT/REPO:TAG`
-    pub(super) fn place(&self, repository: &str) -> String {
+    pub fn place(&self, repository: &str) -> String {
         format!("docker://{}/{repository}:1", self.address)
     }
 }
