@@ -37,7 +37,7 @@ test: build ## all tests: unit, golden files, architecture, whole system with GN
 # Sections, for BENCH: push, install, sizes, missing (beside tar, zstd and casync); flip, mount, cleanup, verify, written,
 # fragmentation (beside their bars; `written` needs root for a loop device, `fragmentation` takes a minute for 200 upgrade cycles);
 # registry (beside docker-registry and nginx; seven minutes).
-bench: build ## all figures -> target/bench/performance.md (ROUNDS=3, PLYOS_CORPUS=DIR; BENCH=registry, or flip,mount,cleanup,verify,written,fragmentation,push,install,sizes,missing)
+bench: build ## all figures -> target/bench/performance.md (ROUNDS=3, PLYOS_CORPUS=DIR; BENCH=registry, or flip,mount,live,export,cleanup,verify,written,fragmentation,push,install,sizes,missing)
 	corpus=$$(tests/setup/bench.sh) && PLYOS_CORPUS="$$corpus" ROUNDS=$(ROUNDS) BENCH="$(BENCH)" \
 	  $(CARGO) run --release --locked --quiet -p plyos-test-bench
 

@@ -204,6 +204,6 @@ fn keep(target: &Target, command: &Keep) -> Result<(), Failure> {
         Keep::Pin { generation } => pins::pin(target, *generation),
         Keep::Unpin { generation } => pins::unpin(target, *generation),
         Keep::Grow { size, dry_run } => grow::run(target, *size, act(*dry_run)),
-        Keep::Export { dir } => export::run(target, dir),
+        Keep::Export(args) => export::run(target, args),
     }
 }

@@ -2,9 +2,11 @@
 
 mod cleanup;
 mod dedup;
+mod export;
 pub mod flip;
 mod fragmentation;
 mod install;
+mod live;
 mod missing;
 pub mod mount;
 pub mod namespace;
@@ -28,13 +30,15 @@ use std::path::Path;
 pub type Measure = fn(&Settings, &Path) -> Result<Section>;
 
 /// All sections by the name that `BENCH` chooses them by, in the report's order.
-pub const SECTIONS: [(&str, Measure); 14] = [
+pub const SECTIONS: [(&str, Measure); 16] = [
     ("push", push::measure),
     ("install", install::measure),
     ("sizes", sizes::measure),
     ("missing", missing::measure),
     ("flip", flip::measure),
     ("mount", mount::measure),
+    ("live", live::measure),
+    ("export", export::measure),
     ("namespace", namespace::measure),
     ("cleanup", cleanup::measure),
     ("verify", verify::measure),

@@ -23,7 +23,7 @@ pub struct FileSystem {
 
 impl FileSystem {
     /// Makes it in a new image file.
-    fn make(&self, image: &Path) -> Result<(), String> {
+    pub fn make(&self, image: &Path) -> Result<(), String> {
         fs::File::create(image).unwrap().set_len(self.len).unwrap();
         let (make, options) = self.make.split_first().unwrap();
         tool(Command::new(make).args(options).arg(image))

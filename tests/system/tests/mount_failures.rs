@@ -75,7 +75,7 @@ fn a_superblock_that_cannot_be_read_leaves_everything_as_it_is() {
     let Some(disk) = SickDisk::below(target) else { return };
     let mount = Mount::of(target, "shown", &[]).unwrap();
     for copy in COPIES {
-        disk.lose(copy..copy + 1);
+        disk.lose(copy..copy + 4096);
     }
     assert_eq!(fs::read(mount.at("www/docs/big")).unwrap(), noise(1, 1_000_000));
     wait_for("a line", || mount.said().contains("reading the superblock").then_some(()));

@@ -1,6 +1,7 @@
 //! Commands that look after the store.
 
 use super::size::parse_size;
+use crate::export::cli::ExportArgs;
 use clap::Subcommand;
 use std::path::PathBuf;
 
@@ -96,11 +97,5 @@ Examples:
         dry_run: bool,
     },
     /// Write the active namespace to a folder and point DIR/current at it, atomically
-    #[command(after_help = "DIR/current is a symbolic link that always names a complete tree.
-Example:
-  pkg export /srv/system && ls /srv/system/current")]
-    Export {
-        /// Folder to hold the trees
-        dir: PathBuf,
-    },
+    Export(ExportArgs),
 }

@@ -1,18 +1,16 @@
 //! The generation that is shown, and how it becomes another one.
 //!
-//! [`Current::newest`] compares both copies of the store's superblock with those by which the generation was chosen:
-//! two reads of 4 KiB that the page cache answers. They are compared as bytes, so a copy that is just being
-//! written, too, is another one, and is looked at again. Only when they differ is the store opened.
+//! [`Current::newest`] looks whether both copies of the store's superblock are those by which the generation was chosen
+//! ([`Seen`]). Only if one is not is the store opened.
 
 use super::caches::Caches;
 use super::log::Log;
 use super::mounted::Mounted;
 use super::nodes::locked;
+use super::seen::Seen;
 use crate::target::Target;
 use crate::trial::shown;
 use fuser::{INodeNo, Notifier};
-use plyos_blockstore::layout::SUPERBLOCK_OFFSETS;
-use plyos_blockstore::{BlockDevice, Superblock};
 use plyos_ids::GenerationId;
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_storefile::{Access, FileDevice};
@@ -20,9 +18,6 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-
-/// Both copies of the superblock.
-type Copies = [[u8; Superblock::SIZE]; 2];
 
 /// The generation that is shown.
 pub struct Current {
@@ -41,7 +36,7 @@ pub struct Current {
 }
 
 struct Shown {
-    copies: Box<Copies>,
+    seen: Seen,
     mounted: Arc<Mounted>,
 }
 
@@ -54,7 +49,7 @@ impl Current {
         replaced: Sender<Arc<Mounted>>,
     ) -> Result<Self, Failure> {
         let device = FileDevice::open(target.path(), Access::Read).map_err(|error| target.fail(&error))?;
-        let copies = copies(&device).or_fail(
+        let seen = Seen::now(&device).or_fail(
             ExitCode::Store,
             format_args!("reading the superblock of {}", target.path().display()),
         )?;
@@ -64,7 +59,7 @@ impl Current {
             caches,
             log,
             device,
-            shown: RwLock::new(Shown { copies, mounted }),
+            shown: RwLock::new(Shown { seen, mounted }),
             switching: Mutex::new(()),
             refused: AtomicBool::new(false),
             replaced: Mutex::new(replaced),
@@ -86,13 +81,13 @@ impl Current {
     /// The generation that the store shows at this moment, if it can be opened; else the one shown before.
     pub fn newest(&self) -> Arc<Mounted> {
         match self.is_changed() {
-            Ok(None) => self.present(),
-            Ok(Some(_)) => {
+            Ok(false) => self.present(),
+            Ok(true) => {
                 let _one_at_a_time = locked(&self.switching);
                 // Another thread may have switched while this one waited.
                 match self.is_changed() {
-                    Ok(Some(copies)) => self.switch(copies),
-                    Ok(None) => {}
+                    Ok(true) => self.switch(),
+                    Ok(false) => {}
                     Err(error) => self.unreadable(&error),
                 }
                 self.present()
@@ -110,21 +105,22 @@ impl Current {
             return;
         }
         let _one_at_a_time = locked(&self.switching);
-        match copies(&self.device) {
-            Ok(copies) => self.switch(copies),
-            Err(error) => self.unreadable(&error),
-        }
+        self.switch();
     }
 
-    /// The superblock's copies when they are not those that were seen.
-    fn is_changed(&self) -> io::Result<Option<Box<Copies>>> {
-        let now = copies(&self.device)?;
+    /// Whether the superblock is another one than was seen.
+    fn is_changed(&self) -> io::Result<bool> {
         let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
-        Ok((now != shown.copies).then_some(now))
+        shown.seen.is_now(&self.device).map(|same| !same)
     }
 
-    /// Shows what the store says, which had these copies just before.
-    fn switch(&self, copies: Box<Copies>) {
+    /// Shows what the store says. One switch at a time.
+    fn switch(&self) {
+        // Before the store is opened: what is written in between is seen as another one next time.
+        let seen = match Seen::now(&self.device) {
+            Ok(seen) => seen,
+            Err(error) => return self.unreadable(&error),
+        };
         let before = self.present();
         let next = match self.next(&before.id) {
             Ok(next) => next,
@@ -138,7 +134,7 @@ impl Current {
             }
         };
         let mut shown = self.shown.write().unwrap_or_else(PoisonError::into_inner);
-        shown.copies = copies;
+        shown.seen = seen;
         let Some(next) = next else { return };
         shown.mounted = Arc::new(next);
         drop(shown);
@@ -164,12 +160,4 @@ impl Current {
         let store = self.target.path().display();
         self.log.line(&format!("reading the superblock of {store}: {error}; the mount stays as it is"));
     }
-}
-
-fn copies(device: &FileDevice) -> io::Result<Box<Copies>> {
-    let mut copies = Box::new([[0; Superblock::SIZE]; 2]);
-    for (offset, copy) in SUPERBLOCK_OFFSETS.into_iter().zip(copies.iter_mut()) {
-        device.read_at(offset, copy)?;
-    }
-    Ok(copies)
 }

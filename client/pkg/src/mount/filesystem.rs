@@ -84,8 +84,13 @@ impl Tree {
         Errno::EIO
     }
 
-    fn child(&self, mounted: &Arc<Mounted>, directory: &Found, name: &OsStr) -> Result<Option<Node>, Errno> {
-        match mounted.namespace.child(directory, name.as_bytes()) {
+    /// A node for what was looked for, if there is something.
+    fn answer(
+        &self,
+        mounted: &Arc<Mounted>,
+        found: Result<Option<Found>, NamespaceError>,
+    ) -> Result<Option<Node>, Errno> {
+        match found {
             Ok(Some(found)) => self.enter(mounted, found).map(Some),
             Ok(None) => Ok(None),
             Err(error) => Err(self.damaged(mounted, &error)),
@@ -173,7 +178,7 @@ impl Filesystem for Tree {
             }
             Ok(Place::Root) => {
                 let mounted = self.current.newest();
-                (self.child(&mounted, &mounted.root, name), NEVER)
+                (self.answer(&mounted, mounted.in_root(name.as_bytes())), NEVER)
             }
             Ok(Place::Keep) => {
                 // Not of a generation that was replaced meanwhile: the name would keep its lease.
@@ -181,7 +186,10 @@ impl Filesystem for Tree {
                 let number = name.to_str().and_then(|name| name.parse().ok());
                 (Ok(number.and_then(|number| self.nodes.again_if_in(number, &shown))), NEVER)
             }
-            Ok(Place::Inside(directory)) => (self.child(&directory.mounted, &directory.found, name), EVER),
+            Ok(Place::Inside(directory)) => {
+                let Directory { mounted, found, .. } = &*directory;
+                (self.answer(mounted, mounted.namespace.child(found, name.as_bytes())), EVER)
+            }
             Err(error) => (Err(error), NEVER),
         };
         match found {

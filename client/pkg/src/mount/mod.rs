@@ -8,6 +8,7 @@
 //! | module | idea |
 //! | --- | --- |
 //! | [`filesystem`] | the kernel's questions and their answers |
+//! | [`seen`] | whether the superblock is still the one that was seen |
 //! | [`nodes`] | what the kernel knows, by number: a file is (layer, inode), a directory (generation, path) |
 //! | [`attributes`] | an entry as the kernel wants it |
 //! | [`listing`] | an opened directory, which stays with its generation |
@@ -31,6 +32,7 @@ mod nodes;
 mod place;
 mod readiness;
 mod reading;
+mod seen;
 mod server;
 mod supervisor;
 

@@ -1,15 +1,17 @@
 //! One generation that is in use: its tree, where its chunks lie, its lease.
 
 use super::caches::{Caches, KeptPages};
+use super::nodes::locked;
 use crate::active;
 use crate::target::Target;
 use crate::trial::shown;
 use plyos_ids::{GenerationId, LayerId};
 use plyos_layer_format::index::Chunk;
-use plyos_namespace::namespace::{Found, Namespace, NamespaceLayer};
+use plyos_namespace::namespace::{Found, Namespace, NamespaceError, NamespaceLayer};
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_storefile::{Lease, MountedLayer, Store, StoreError};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 /// A generation in use. The last who lets go of it gives its lease back.
 pub struct Mounted {
@@ -21,6 +23,8 @@ pub struct Mounted {
     pub namespace: Namespace<KeptPages>,
     /// Its root directory.
     pub root: Found,
+    /// What stands in the root, by name, as it was asked for. Each path that leads into the mount asks for one of these names.
+    in_root: Mutex<HashMap<Vec<u8>, Found>>,
     /// Places of chunks, by the namespace's numbers of layers.
     stored: Vec<Arc<MountedLayer>>,
     store: Store,
@@ -62,7 +66,21 @@ impl Mounted {
             stored.push(places.swap_remove(at).1);
         }
         let id = id.unwrap_or_else(|| GenerationId::from_bytes([0; 32]));
-        Ok(Self { id, number, namespace, root, stored, store, _lease: lease })
+        let in_root = Mutex::default();
+        Ok(Self { id, number, namespace, root, in_root, stored, store, _lease: lease })
+    }
+
+    /// What has this name in the root.
+    pub fn in_root(&self, name: &[u8]) -> Result<Option<Found>, NamespaceError> {
+        if let Some(known) = locked(&self.in_root).get(name) {
+            return Ok(Some(known.clone()));
+        }
+        let found = self.namespace.child(&self.root, name)?;
+        // A name that is not there is not remembered: of those there is no end.
+        if let Some(found) = &found {
+            locked(&self.in_root).insert(name.to_vec(), found.clone());
+        }
+        Ok(found)
     }
 
     /// The namespace's number of a layer.

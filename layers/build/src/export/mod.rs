@@ -3,16 +3,23 @@
 //! The entries may come from outside, so nothing is believed of them: each is checked, each is made by one name inside a
 //! directory that this export made and holds open, nothing that exists is opened or replaced, and no symbolic link
 //! is followed. Until a directory is complete only its owner may enter it; its mode and times are set last.
+//!
+//! [`export_beside`] does the same beside an earlier export, whose files it takes where they are the same ([`Earlier`]).
 
 mod attributes;
 mod directories;
+mod files;
 mod nodes;
+mod standing;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use plyos_layer_format::entry::Entry;
 use plyos_layer_format::stream::EntryError;
+
+pub use rustix::fs::Stat;
+pub use standing::{Content, Earlier, Standing, Way, can_clone};
 
 /// Where the content of files comes from.
 pub trait ContentSource {
@@ -48,8 +55,14 @@ pub struct ExportOptions {
 pub struct Exported {
     /// Entries written, the root included.
     pub entries: u64,
+    /// Files written.
+    pub files: u64,
     /// Bytes of content written.
     pub content_len: u64,
+    /// Files that are further names of earlier ones, and their bytes.
+    pub linked: Taken,
+    /// Files that share the blocks of earlier ones, and their bytes.
+    pub cloned: Taken,
     /// Entries that belong to someone else than the layer says, though [`Owners::Keep`] was asked for.
     pub owners_lost: u64,
     /// Files that were written without set-user-id or set-group-id, because they belong to another user or group than in the layer.
@@ -58,6 +71,15 @@ pub struct Exported {
     pub attributes_lost: u64,
     /// Device nodes left out for lack of rights.
     pub devices_skipped: u64,
+}
+
+/// Files that were taken as they stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// How many.
+    pub files: u64,
+    /// Bytes of their content.
+    pub len: u64,
 }
 
 /// Why an export failed. What was written so far is left where it is, for the caller to remove. Paths are relative to the
@@ -109,7 +131,18 @@ pub fn export<E: std::error::Error + Send + Sync + 'static>(
     dest: &Path,
     options: &ExportOptions,
 ) -> Result<Exported, ExportError> {
-    let mut writer = nodes::Writer::new(dest, content, *options)?;
+    export_beside(entries, content, dest, options, &mut standing::Nothing)
+}
+
+/// As [`export`], but takes files of an earlier export where `earlier` has them.
+pub fn export_beside<E: std::error::Error + Send + Sync + 'static>(
+    entries: impl IntoIterator<Item = Result<Entry, E>>,
+    content: &mut dyn ContentSource,
+    dest: &Path,
+    options: &ExportOptions,
+    earlier: &mut dyn Earlier,
+) -> Result<Exported, ExportError> {
+    let mut writer = nodes::Writer::new(dest, content, *options, earlier)?;
     for entry in entries {
         writer.write(entry.map_err(|error| ExportError::Entries(Box::new(error)))?)?;
     }

@@ -1,29 +1,28 @@
 //! Making each entry.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use plyos_layer_format::entry::{Entry, EntryKind};
 use plyos_layer_format::stream::{EntryError, check_entry};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 
 use super::attributes::{self, Ourselves};
 use super::directories::{self, Directories, Open};
+use super::files;
+use super::standing::Earlier;
 use super::{ContentSource, ExportError, ExportOptions, Exported};
 use crate::scan::shown;
 
-/// Bytes of content read and written at a time.
-const PIECE: usize = 256 << 10;
-
 /// An export under way.
 pub(super) struct Writer<'c> {
-    content: &'c mut dyn ContentSource,
-    options: ExportOptions,
-    ourselves: Ourselves,
+    pub(super) content: &'c mut dyn ContentSource,
+    pub(super) earlier: &'c mut dyn Earlier,
+    pub(super) options: ExportOptions,
+    pub(super) ourselves: Ourselves,
     directories: Directories,
     /// Path of each file with several names, by its number.
     first_paths: HashMap<u64, Vec<u8>>,
@@ -31,15 +30,18 @@ pub(super) struct Writer<'c> {
     closed: Vec<(Vec<u8>, Mode)>,
     /// Number of the entry that comes next.
     next: u64,
-    buffer: Vec<u8>,
-    done: Exported,
+    /// Bytes of content on their way.
+    pub(super) buffer: Vec<u8>,
+    /// What a standing file has, to be compared with `buffer`.
+    pub(super) standing: Vec<u8>,
+    pub(super) done: Exported,
 }
 
 fn refused(entry: &Entry, source: EntryError) -> ExportError {
     ExportError::Refused { path: shown(&entry.path), source }
 }
 
-fn write_error<E: Into<io::Error>>(path: &[u8]) -> impl Fn(E) -> ExportError {
+pub(super) fn write_error<E: Into<io::Error>>(path: &[u8]) -> impl Fn(E) -> ExportError {
     move |error| ExportError::Write { path: shown(path), source: error.into() }
 }
 
@@ -48,19 +50,22 @@ impl<'c> Writer<'c> {
         dest: &Path,
         content: &'c mut dyn ContentSource,
         options: ExportOptions,
+        earlier: &'c mut dyn Earlier,
     ) -> Result<Self, ExportError> {
         let failed = |source| ExportError::Destination { path: dest.to_owned(), source };
         let directories = Directories::create(dest).map_err(failed)?;
         let stat = rustix::fs::fstat(directories.root()).map_err(|errno| failed(errno.into()))?;
         Ok(Self {
             content,
+            earlier,
             options,
             ourselves: Ourselves { uid: stat.st_uid, gid: stat.st_gid },
             directories,
             first_paths: HashMap::new(),
             closed: Vec::new(),
             next: 0,
-            buffer: vec![0; PIECE],
+            buffer: vec![0; files::PIECE],
+            standing: Vec::new(),
             done: Exported::default(),
         })
     }
@@ -172,34 +177,6 @@ impl<'c> Writer<'c> {
             .map_err(write_error(&entry.path))
     }
 
-    fn file(
-        &mut self,
-        parent: BorrowedFd<'_>,
-        name: &[u8],
-        entry: &Entry,
-        mut offset: u64,
-        size: u64,
-    ) -> Result<(), ExportError> {
-        let failed = write_error(&entry.path);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR);
-        let mut file = File::from(file.map_err(write_error(&entry.path))?);
-        let mut left = size;
-        while left > 0 {
-            let count = left.min(PIECE as u64) as usize;
-            let piece = self.buffer.get_mut(..count).unwrap_or_default();
-            let read = self.content.read(offset, piece);
-            read.map_err(|source| ExportError::Content { path: shown(&entry.path), source })?;
-            file.write_all(piece).map_err(&failed)?;
-            left -= count as u64;
-            offset += count as u64;
-        }
-        self.done.content_len += size;
-        let bits = self.set_owner_and_attributes(parent, name, entry).map_err(&failed)?;
-        rustix::fs::fchmod(&file, attributes::mode(bits)).map_err(write_error(&entry.path))?;
-        rustix::fs::futimens(&file, &attributes::times(entry)).map_err(write_error(&entry.path))
-    }
-
     /// Owner, attributes and mode of a device or FIFO.
     fn finish_node(&mut self, parent: BorrowedFd<'_>, name: &[u8], entry: &Entry) -> io::Result<()> {
         let bits = self.set_owner_and_attributes(parent, name, entry)?;
@@ -207,7 +184,7 @@ impl<'c> Writer<'c> {
         Ok(rustix::fs::chmodat(parent, name, attributes::mode(bits), AtFlags::empty())?)
     }
 
-    fn set_owner_and_attributes(
+    pub(super) fn set_owner_and_attributes(
         &mut self,
         parent: BorrowedFd<'_>,
         name: &[u8],
