@@ -133,23 +133,29 @@ end_mount() {
 
 # --- when all is over
 
-end_all() {
-  end_web_server
-  end_registry
-  if [ -n "$mount" ] && mountpoint -q "$mount"; then
-    pkg umount "$mount" >/dev/null 2>&1 || pkg umount --lazy "$mount" >/dev/null ||
-      echo "demo: $work/$mount is still mounted" >&2
-  fi
-  mount=
-}
-
-# Programs that still run for this demo, by their command lines: all of them have its folder in theirs or for theirs.
+# Processes that still run for this demo: their command lines have its folder, or they lie in it.
 still_running() {
-  local process place line
+  local process place line program
   for process in /proc/[0-9]*; do
     place=$(readlink "$process/cwd" 2>/dev/null) || continue
     line=$(tr '\0' ' ' 2>/dev/null <"$process/cmdline") || continue
-    case $line in *plyos* | pkg* | *nginx* | */exe*) ;; *) continue ;; esac
-    case "$place $line" in "$work"* | *"$work/"*) echo "${process#/proc/} $line" ;; esac
+    program=${line%% *}
+    case ${program##*/} in plyos | pkg | exe | nginx* | curl) ;; *) continue ;; esac
+    case "$place/ $line" in "$work/"* | *" $work/"*) echo "${process#/proc/} $line" ;; esac
   done
+}
+
+end_all() {
+  local id line
+  end_web_server
+  end_registry
+  [ -n "$mount" ] || return 0
+  pkg umount "$mount" >/dev/null 2>&1 || true
+  # One that was interrupted before it was there, or has somebody inside: its processes have a session of their own.
+  while read -r id line; do
+    case $line in *" mount $work/$mount "*) end "$id" ;; esac
+  done < <(still_running)
+  ! mountpoint -q "$mount" || pkg umount --lazy "$mount" >/dev/null ||
+    echo "demo: $work/$mount is still mounted" >&2
+  mount=
 }

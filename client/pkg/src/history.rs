@@ -37,8 +37,6 @@ pub fn history(target: &Target) -> Result<(), Failure> {
         print_json(&json!(rows));
         return Ok(());
     }
-    // Columns stay columns, also beside "return after failure".
-    let width = history.entries().map(|entry| entry.action.as_str().len()).max().unwrap_or_default().max(10);
     for entry in history.entries() {
         let mark = if last == Some(entry) { "*" } else { " " };
         let note = match (pins.contains(&entry.generation), present(entry)) {
@@ -47,10 +45,11 @@ pub fn history(target: &Target) -> Result<(), Failure> {
             (false, false) => "  (cleaned up)",
         };
         println!(
-            "{mark} {:>4}  {}  {:<width$} {}{note}",
+            "{mark} {:>4}  {}  {:<10} {}{note}",
             entry.number,
             plyos_trust::time::print(entry.at),
-            entry.action.as_str(),
+            // One word, or the columns are none: of a return the reason stands behind it.
+            entry.action.as_str().split(' ').next().unwrap_or_default(),
             entry.command
         );
     }

@@ -12,7 +12,7 @@ run pkg autoremove --yes
 follow
 echo
 tell "A change takes nothing out of the store, so that one can go back. 'pkg du' says what lies there, and what of it" \
-  "is own: what would become free if that layer alone went. 'pkg clean' takes what no way back needs."
+  "is own: what would become free if that layer alone went. 'pkg clean --all' keeps one way back and takes the rest."
 echo
 # The mount lets go of a former generation a moment after nobody has anything of it open.
 nothing_is_in_use() { ! pkg clean --all --dry-run | grep -q 'in use'; }

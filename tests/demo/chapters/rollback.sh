@@ -17,4 +17,3 @@ meanwhile
 visitors_leave "new old" || fail "visitors of the site lost requests, or saw what they should not"
 visited "rollback"
 same_as_source "/www/python-docs/$page" "docs-1/$page"
-run pkg history
