@@ -44,6 +44,8 @@ trap 'exit 143' TERM
 
 cd "$work"
 export PKG_STORE=target.store XDG_CACHE_HOME=$work/cache
+tell "Plyos ships whole systems as layers. This is a publisher who makes some, a machine that runs on them, and visitors" \
+  "of its web site. Commands are shown as one types them, behind the prompt of who does; nothing is made up."
 for part in input publish install serve upgrade break rollback export clean; do
   # shellcheck source=/dev/null
   . "$here/chapters/$part.sh"

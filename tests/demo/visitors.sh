@@ -17,7 +17,7 @@ readonly VISITORS=2
 # How often a visitor asks for each page before it looks whether that is enough.
 readonly ROUNDS=5
 # Answers that each visitor must have before and after what happens meanwhile.
-readonly ENOUGH=60
+: "${ENOUGH:=60}"
 # Seconds after which an answer counts as lost.
 readonly PATIENCE=30
 # A version that a page is the same in as in the one before.
@@ -70,7 +70,10 @@ note_answers() {
   rm -r "$bodies"
 }
 
-answers_of() { find "$1" -name 'codes.*' -exec cat {} + | wc -l; } # FOLDER
+# answers_of FOLDER   how many a visitor has, or all in whose folder theirs lie; none is no error
+answers_of() {
+  { cat "$1"/codes.* "$1"/*/codes.* 2>/dev/null || true; } | wc -l
+}
 has_answers() { # FOLDER COUNT
   [ "$(answers_of "$1")" -ge "$2" ]
 }
@@ -92,7 +95,7 @@ visitors_come() { # URL PAGE...
     visitors[one]=$!
     mkdir -p "$visits_folder/$one"
   done
-  each_has_more $ENOUGH
+  each_has_more "$ENOUGH"
   during=$(answers_of "$visits_folder")
 }
 meanwhile() {
@@ -101,7 +104,7 @@ meanwhile() {
 
 visitors_leave() { # STORY
   local one all=() status=0
-  each_has_more $ENOUGH
+  each_has_more "$ENOUGH"
   for one in "${!visitors[@]}"; do
     touch "$visits_folder/$one/enough"
     all+=("$visits_folder/$one/answers")

@@ -2,11 +2,13 @@
 # Shows that the demo's judge of visitors (visitors.sh) sees what goes wrong: nginx serves a small site which is changed as
 # it should be, then in each of the ways in which a request can be lost. Run by tests/system/tests/demo_visitors.rs.
 # Says what was seen; fails if a fault was not, or if a change without fault was called one.
-# shellcheck disable=SC2154
+# shellcheck disable=SC2034,SC2154
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 PATH=$PATH:/usr/sbin:/sbin
+# The site is small, and so is what happens to it.
+ENOUGH=15
 work=$(mktemp -d "${TMPDIR:-/tmp}/plyos-visitors.XXXXXX")
 for part in narration processes visitors; do
   # shellcheck source=/dev/null

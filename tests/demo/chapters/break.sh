@@ -13,7 +13,7 @@ chapter "Break it on purpose: the machine comes back by itself"
 tell "First the machine learns what it means to be well: the front page answers. From now on each change is on trial" \
   "until it does."
 echo
-run pkg health set --http "$web_url/$page" --timeout 3
+run pkg health set --http "$web_url/$page" --timeout 5
 run pkg health show
 follow
 echo
