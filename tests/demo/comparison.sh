@@ -1,5 +1,5 @@
 # How the demo compares what the target has with what was published (sourced by demo.sh after narration.sh).
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 
 # same_as_source PATH SOURCE   a file of the active namespace against trees/SOURCE, byte for byte
 same_as_source() {
@@ -9,6 +9,18 @@ same_as_source() {
   hash=$(sha256sum <read-back | cut -d' ' -f1)
   echo "$hash  ($(stat -c %s read-back) bytes)"
   cmp read-back "trees/$2" || fail "$1 differs from its source trees/$2"
+  good "equal to trees/$2"
+}
+
+# same_as_served PAGE SOURCE   what the web server answers for a page against trees/SOURCE, byte for byte
+same_as_served() {
+  local hash code
+  show curl "$web_url/$1" "|" sha256sum
+  code=$(curl --silent --noproxy '*' --max-time 30 --output read-back --write-out '%{http_code}' "$web_url/$1") || true
+  [ "$code" = 200 ] || fail "$web_url/$1 answered $code"
+  hash=$(sha256sum <read-back | cut -d' ' -f1)
+  echo "$hash  ($(stat -c %s read-back) bytes)"
+  cmp read-back "trees/$2" || fail "what is served as $1 differs from its source trees/$2"
   good "equal to trees/$2"
 }
 

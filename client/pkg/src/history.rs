@@ -48,7 +48,8 @@ pub fn history(target: &Target) -> Result<(), Failure> {
             "{mark} {:>4}  {}  {:<10} {}{note}",
             entry.number,
             plyos_trust::time::print(entry.at),
-            entry.action.as_str(),
+            // One word, or the columns are none: of a return the reason stands behind it.
+            entry.action.as_str().split(' ').next().unwrap_or_default(),
             entry.command
         );
     }

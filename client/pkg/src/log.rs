@@ -6,7 +6,7 @@
 use crate::activate;
 use crate::target::{ONLY, Target};
 use plyos_report::{ExitCode, Failure, print_json};
-use plyos_storefile::{Audit, AuditEntry, History, RecordType, Store, Writer};
+use plyos_storefile::{Action, Audit, AuditEntry, History, HistoryEntry, RecordType, Store, Writer};
 use serde_json::{Value, json};
 
 /// Hands an entry of something that was done to the writer; it is kept with the next commit.
@@ -86,16 +86,22 @@ fn merged(history: &History, audit: &Audit) -> Vec<Line> {
             add_audit(&mut lines, entry);
         }
         active = change.number;
-        lines.push(Line {
-            at: change.at,
-            generation: change.number,
-            code: 0,
-            command: change.command.clone(),
-            said: format!("generation {} became active ({})", change.number, change.action.as_str()),
-        });
+        lines.push(became_active(change));
     }
     noted.for_each(|entry| add_audit(&mut lines, entry));
     lines
+}
+
+/// A change of the active generation. For a return the history has the reason where the command stands: nobody gave one.
+fn became_active(change: &HistoryEntry) -> Line {
+    let said = format!("generation {} became active ({})", change.number, change.action.as_str());
+    let (command, said) = match change.action {
+        Action::Return => {
+            (format!("return from generation {}", change.from), format!("{said}: {}", change.command))
+        }
+        _ => (change.command.clone(), said),
+    };
+    Line { at: change.at, generation: change.number, code: 0, command, said }
 }
 
 /// `pkg log`: the oldest first; `last` lines when given; with `refusals` these alone.
@@ -130,7 +136,30 @@ fn to_json(line: &Line) -> Value {
 mod tests {
     use super::*;
     use plyos_ids::GenerationId;
-    use plyos_storefile::{Action, HistoryEntry};
+
+    #[test]
+    fn a_return_has_its_reason_where_it_does_not_look_like_a_command() {
+        let generation = GenerationId::default();
+        let change = |action, command: &str| HistoryEntry {
+            number: 3,
+            from: 4,
+            at: 7,
+            generation,
+            action,
+            command: command.to_owned(),
+        };
+        let line = became_active(&change(Action::Return, "its health check failed for 3 s: no answer"));
+        assert_eq!(line.command, "return from generation 4");
+        assert_eq!(
+            line.said,
+            "generation 3 became active (return after failure): its health check failed for 3 s: no answer"
+        );
+        let line = became_active(&change(Action::Rollback, "pkg rollback"));
+        assert_eq!(
+            (line.command.as_str(), line.said.as_str()),
+            ("pkg rollback", "generation 3 became active (rollback)")
+        );
+    }
 
     #[test]
     fn within_one_second_the_active_generation_tells_the_order() {

@@ -102,6 +102,17 @@ fn a_change_that_is_not_well_goes_back_by_itself() {
         (&"return after failure".into(), &3.into(), &4.into())
     );
     assert!(last["command"].as_str().unwrap().contains("its health check failed for 2 s"), "{last}");
+    // For people: what made a generation active stands in one column, however long the word before is.
+    let lines = target.pkg(&["history"]).ok().text();
+    let columns = [" pkg install", " pkg upgrade", " its health check"].map(|text| {
+        lines.lines().find_map(|line| line.find(text)).unwrap_or_else(|| panic!("no{text} in {lines}"))
+    });
+    assert!(columns.iter().all(|column| *column == columns[0]), "{lines}");
+    let log = target.pkg(&["log", "-n", "1"]).ok().text();
+    assert!(
+        log.contains("return from generation 4") && log.contains("(return after failure): its health"),
+        "{log}"
+    );
 
     // Remembered: refused, and tried again by force alone.
     let line = target.refuses(STORE, &["upgrade"]);
