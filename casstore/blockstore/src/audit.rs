@@ -68,13 +68,16 @@ impl Audit {
     }
 
     /// Whether an entry is worth a write: what was done always, a refusal unless it was written already or there were too
-    /// many of late. A clock that was set back counts as no time gone by.
+    /// many of late. A clock that was set back a little counts as no time gone by; what is dated further ahead than that was
+    /// written when the clock was wrong, and says nothing of what is of late.
     pub fn wants(&self, entry: &AuditEntry) -> bool {
         if !entry.is_refusal() {
             return true;
         }
         let cut = cut(entry.clone());
-        let since = |other: &&AuditEntry, seconds| entry.at.saturating_sub(other.at) < seconds;
+        let since = |other: &&AuditEntry, seconds| {
+            other.at.saturating_sub(entry.at) < Self::WINDOW && entry.at.saturating_sub(other.at) < seconds
+        };
         let refusals = || self.entries.iter().rev().filter(|other| other.is_refusal());
         let same = refusals().any(|other| since(&other, Self::SAME) && other.is_same_refusal(&cut));
         !same && refusals().filter(|other| since(other, Self::WINDOW)).count() < Self::PER_WINDOW
@@ -210,13 +213,14 @@ mod tests {
     fn refusals_are_limited_and_what_was_done_is_not() {
         let mut audit = Audit::default();
         for number in 0..Audit::PER_WINDOW as u64 {
-            let refusal = entry(1000 + number, 4, &alloc::format!("refusal {number}"));
+            let refusal = entry(10_000 + number, 4, &alloc::format!("refusal {number}"));
             assert!(audit.wants(&refusal));
             audit.push(refusal);
         }
-        assert!(!audit.wants(&entry(1100, 4, "one more")));
-        assert!(audit.wants(&entry(1100, 0, "")));
-        assert!(audit.wants(&entry(1000 + Audit::WINDOW, 4, "one more")));
+        assert!(!audit.wants(&entry(10_100, 4, "one more")));
+        assert!(audit.wants(&entry(10_100, 0, "")));
+        assert!(audit.wants(&entry(10_000 + Audit::WINDOW, 4, "one more")));
+        assert!(audit.wants(&entry(10_000 - Audit::WINDOW, 4, "one more")), "they are of a clock that was wrong");
     }
 
     #[test]

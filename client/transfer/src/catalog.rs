@@ -2,6 +2,7 @@
 
 use crate::coding;
 use crate::http::{Http, TransferError, accept, read_bounded};
+use crate::pace::Pace;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use plyos_ids::BlobDigest;
@@ -39,6 +40,13 @@ impl Catalog {
             "http" => return Err(fail("plain http is allowed to this machine only; use https")),
             _ => return Err(fail("it must start with https:// (or http:// to this machine)")),
         }
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            let url = "…".to_owned();
+            return Err(AddressError {
+                url,
+                why: "a password in it would be kept and shown; use `plyos login HOST`",
+            });
+        }
         if parsed.query().is_some() || parsed.fragment().is_some() {
             return Err(fail("it may have no '?' or '#'"));
         }
@@ -71,7 +79,7 @@ impl Catalog {
         let url = self.blob_url(digest);
         let get = self.http.request(Method::GET, &url).header(ACCEPT_ENCODING, "identity");
         let response = coding::plain(&what, accept(&what, self.http.send(&what, get).await?).await?)?;
-        Ok(Body { what, response })
+        Ok(Body { what, response, pace: Pace::new() })
     }
 
     /// A file of at most `limit` bytes with its version there, to be replaced by [`Catalog::put`]; `None` when there is none.
@@ -121,6 +129,7 @@ impl Catalog {
 pub struct Body {
     what: String,
     response: Response,
+    pace: Pace,
 }
 
 impl Body {
@@ -131,7 +140,7 @@ impl Body {
 
     /// The next piece; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, TransferError> {
-        self.response.chunk().await.map_err(|error| TransferError::network(&self.what, &error))
+        self.pace.next(&self.what, &mut self.response).await
     }
 }
 

@@ -5,7 +5,9 @@ use crate::authorize::Authorizer;
 use crate::coding;
 use crate::credentials::{Credentials, Source};
 use crate::limit::Limit;
+use crate::pace::Pace;
 use crate::spool::Room;
+use crate::{proxies, redirects};
 use bytes::{Bytes, BytesMut};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use std::sync::Arc;
@@ -160,7 +162,7 @@ impl Pulse {
 }
 
 impl Http {
-    /// A client. Redirects are followed five times, never from TLS to plain HTTP off this machine.
+    /// A client. Redirects are followed five times, never from TLS to plain HTTP and never from elsewhere to this machine.
     ///
     /// Passwords come from the environment and the user's files (see [`crate::auth_file`]), and go only where they are asked for.
     pub fn new() -> Result<Self, TransferError> {
@@ -189,22 +191,20 @@ impl Http {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let client = || {
-            reqwest::Client::builder()
+        let build = |limits: fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder| {
+            let client = proxies::behind(reqwest::Client::builder())?
                 .tls_backend_preconfigured(tls.clone())
-                .redirect(redirects())
+                .redirect(redirects::policy())
                 .referer(false)
                 .connect_timeout(CONNECT)
                 .http2_initial_stream_window_size(WINDOW)
                 .http2_initial_connection_window_size(WINDOW_OF_ALL)
-                .user_agent(concat!("plyos/", env!("CARGO_PKG_VERSION")))
-        };
-        let build = |client: reqwest::ClientBuilder| {
-            client.build().map_err(|error| TransferError::network("setting up HTTP", &error))
+                .user_agent(concat!("plyos/", env!("CARGO_PKG_VERSION")));
+            limits(client).build().map_err(|error| TransferError::network("setting up HTTP", &error))
         };
         Ok(Self {
-            client: build(client().read_timeout(stalled()))?,
-            patient: build(client())?,
+            client: build(|client| client.read_timeout(stalled()))?,
+            patient: build(|client| client)?,
             authorizer: Arc::new(Authorizer::new(source)),
             room: Arc::default(),
             limit: None,
@@ -337,18 +337,9 @@ impl Http {
 }
 
 /// How long a server may be silent.
-fn stalled() -> Duration {
+pub(crate) fn stalled() -> Duration {
     let named = std::env::var(STALLED_VARIABLE).ok().and_then(|text| text.parse().ok());
     Duration::from_secs(named.filter(|seconds| (1..=3600).contains(seconds)).unwrap_or(STALLED))
-}
-
-/// At most five, never from TLS to plain HTTP off this machine.
-fn redirects() -> reqwest::redirect::Policy {
-    reqwest::redirect::Policy::custom(|attempt| {
-        let plain = attempt.url().scheme() == "http"
-            && !attempt.url().host_str().is_some_and(crate::reference::is_loopback);
-        if plain || attempt.previous().len() > 5 { attempt.stop() } else { attempt.follow() }
-    })
 }
 
 /// Turns a refusing status into an error that quotes the server, shortened.
@@ -376,8 +367,8 @@ pub async fn read_bounded(what: &str, mut response: Response, limit: u64) -> Res
     if response.content_length().is_some_and(|length| length > limit) {
         return Err(too_long());
     }
-    let mut body = BytesMut::new();
-    while let Some(part) = response.chunk().await.map_err(|error| TransferError::network(what, &error))? {
+    let (mut body, mut pace) = (BytesMut::new(), Pace::new());
+    while let Some(part) = pace.next(what, &mut response).await? {
         if (body.len() + part.len()) as u64 > limit {
             return Err(too_long());
         }

@@ -27,6 +27,7 @@ pub mod proxy;
 pub mod publisher;
 pub mod recorded_disk;
 pub mod registry;
+pub mod scripted;
 pub mod sick_disk;
 pub mod standing;
 pub mod stored;

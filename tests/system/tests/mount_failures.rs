@@ -9,7 +9,7 @@
 
 use plyos_storefile::Store;
 use plyos_test_system::mounted::{Mount, is_mounted, kill};
-use plyos_test_system::programs::wait_for;
+use plyos_test_system::programs::{run, wait_for};
 use plyos_test_system::publisher::Layer;
 use plyos_test_system::sick_disk::SickDisk;
 use plyos_test_system::target::Target;
@@ -120,7 +120,16 @@ fn a_killed_supervisor_takes_the_mount_with_it_and_another_one_can_come() {
     mount.take_supervisor().kill();
     wait_for("the end of the server", || (mount.servers().is_empty() && !is_mounted(&dir)).then_some(()));
 
-    // Both killed at once leave a dead mount, which the next one takes off.
+    // Both killed at once leave a dead mount, which the next one takes off, by whatever path it is named.
+    let mut mount = Mount::of(target, "mounted", &[]).unwrap();
+    let supervisor = mount.take_supervisor();
+    kill_both(&mount, supervisor);
+    std::os::unix::fs::symlink(target.beside("."), target.beside("another-way")).unwrap();
+    let mut again = target.command(&["mount", "--background"]);
+    run(again.arg(target.beside("another-way/mounted"))).ok();
+    assert_eq!(fs::read(dir.join(WITNESS.trim_start_matches('/'))).unwrap(), b"the base's own words\n");
+    target.pkg(&["umount", Target::text_of(&target.beside("another-way/mounted"))]).ok();
+    assert!(!is_mounted(&dir));
     let mut mount = Mount::of(target, "mounted", &[]).unwrap();
     let supervisor = mount.take_supervisor();
     kill_both(&mount, supervisor);

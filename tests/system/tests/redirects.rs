@@ -11,62 +11,12 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use plyos_test_system::programs::{built, command, run};
+use plyos_test_system::scripted::{Scripted, said};
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 const NETWORK: i32 = 8;
 const SECRET: &str = "ann:her secret";
-
-/// A server that notes the head of each request and answers what a function makes of it.
-struct Server {
-    address: SocketAddr,
-    heads: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn start(answer: impl Fn(&str) -> String + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let heads: Arc<Mutex<Vec<String>>> = Arc::default();
-        let noted = Arc::clone(&heads);
-        // It ends with the test's process.
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                // A client that goes away is no matter.
-                let _ = serve(&client, &answer, &noted);
-            }
-        });
-        Self { address, heads }
-    }
-
-    fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
-    }
-}
-
-fn serve(
-    mut client: &TcpStream,
-    answer: &impl Fn(&str) -> String,
-    noted: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    let mut head = String::new();
-    let mut from = BufReader::new(client);
-    while !head.ends_with("\r\n\r\n") {
-        if from.read_line(&mut head)? == 0 {
-            return Ok(());
-        }
-    }
-    noted.lock().unwrap().push(head.to_lowercase());
-    client.write_all(answer(&head).as_bytes())
-}
-
-fn said(status: &str, headers: &str, body: &str) -> String {
-    let length = body.len();
-    format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}")
-}
 
 /// Whom the first server sends to the second.
 #[derive(Clone, Copy, PartialEq)]
@@ -78,10 +28,10 @@ enum Sends {
 }
 
 /// Asks a server for a manifest whose password for ann is kept, and which sends to `elsewhere`; gives how often it was asked as ann.
-fn asked(elsewhere: &Server, sends: Sends) -> usize {
+fn asked(elsewhere: &Scripted, sends: Sends) -> usize {
     let basic = BASE64_STANDARD.encode(SECRET).to_lowercase();
     let (known, to) = (basic.clone(), elsewhere.address);
-    let first = Server::start(move |head| {
+    let first = Scripted::start(move |head| {
         if sends == Sends::All || head.to_lowercase().contains(&known) {
             said("302 Found", &format!("location: http://{to}/manifest\r\n"), "")
         } else {
@@ -102,7 +52,7 @@ fn asked(elsewhere: &Server, sends: Sends) -> usize {
 
 #[test]
 fn it_does_not_go_along_a_redirect() {
-    let second = Server::start(|_| said("200 OK", "content-type: text/plain\r\n", "no manifest"));
+    let second = Scripted::start(|_| said("200 OK", "content-type: text/plain\r\n", "no manifest"));
     assert_eq!(asked(&second, Sends::Ann), 1, "who has the password was asked with it");
     let heads = second.heads();
     assert_eq!(heads.len(), 1, "{heads:?}");
@@ -112,7 +62,7 @@ fn it_does_not_go_along_a_redirect() {
 #[test]
 fn it_does_not_go_where_a_stranger_asks_for_it() {
     for challenge in ["Bearer realm=\"http://HERE/token\",service=\"x\"", "Basic realm=\"stranger\""] {
-        let second = Server::start(move |head| {
+        let second = Scripted::start(move |head| {
             let host = head.to_lowercase();
             let host =
                 host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default().to_owned();

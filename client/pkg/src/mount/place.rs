@@ -33,8 +33,7 @@ pub enum Manner {
 /// Checks that there can be a mount at `dir`; takes off what a dead server left there. Gives the absolute path.
 pub fn prepare(dir: &Path) -> Result<PathBuf, Failure> {
     let named = dir.display();
-    // Not by `canonicalize` first: it fails on a mount whose server is dead.
-    let absolute = std::path::absolute(dir).or_fail(ExitCode::Usage, format_args!("mounting on {named}"))?;
+    let absolute = resolved(dir).or_fail(ExitCode::Usage, format_args!("mounting on {named}"))?;
     if let Some(mount) = mount_at(&absolute) {
         if !is_dead(&absolute) || !mount.is_ours() {
             let line = format!(
@@ -75,6 +74,19 @@ pub fn prepare(dir: &Path) -> Result<PathBuf, Failure> {
     Ok(absolute)
 }
 
+/// A folder by the path that the table of mounts has for it. A dead mount may not be resolved itself, but what leads to it.
+fn resolved(dir: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(dir)?;
+    if let Ok(resolved) = absolute.canonicalize() {
+        return Ok(resolved);
+    }
+    let above = absolute.parent().and_then(|above| above.canonicalize().ok());
+    Ok(match (above, absolute.file_name()) {
+        (Some(above), Some(name)) => above.join(name),
+        _ => absolute,
+    })
+}
+
 /// Whether this host has FUSE.
 fn check_fuse() -> Result<(), Failure> {
     if !Path::new("/dev/fuse").exists() {
@@ -104,10 +116,7 @@ fn has_helper() -> bool {
 /// `pkg umount`
 pub fn umount(target: &Target, args: &UmountArgs) -> Result<(), Failure> {
     let named = args.dir.display();
-    let absolute =
-        std::path::absolute(&args.dir).or_fail(ExitCode::Usage, format_args!("unmounting {named}"))?;
-    // A dead mount cannot be resolved, and need not be.
-    let absolute = absolute.canonicalize().unwrap_or(absolute);
+    let absolute = resolved(&args.dir).or_fail(ExitCode::Usage, format_args!("unmounting {named}"))?;
     let Some(mount) = mount_at(&absolute) else {
         let line = format!("nothing is mounted on {named}; `findmnt -t fuse` lists what is");
         return Err(Failure::new(ExitCode::NotFound, line));

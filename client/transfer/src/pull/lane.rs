@@ -152,7 +152,7 @@ async fn attempt(shared: &Shared, ask: Ask, sink: &(impl Fn(Frame) + Sync)) -> N
     let next = shared.pull().answered(ask.lane, &head);
     if next != Next::Read {
         // Its words are for the message.
-        if let Answer::Http(response) = answer
+        if let Answer::Http(response, _) = answer
             && let Err(error) = accept(&part.place.what(), response).await
         {
             shared.note(ask.blob, error);
@@ -202,7 +202,7 @@ async fn attempt(shared: &Shared, ask: Ask, sink: &(impl Fn(Frame) + Sync)) -> N
 }
 
 fn broken(shared: &Shared, ask: Ask, error: TransferError) -> Next {
-    let stalled = matches!(&error, TransferError::Network { cause, .. } if cause == "timed out");
+    let stalled = matches!(&error, TransferError::Network { cause, .. } if cause.starts_with("timed out"));
     shared.note(ask.blob, error);
     shared.pull().failed(ask.lane, if stalled { Fault::Stalled } else { Fault::Broken })
 }

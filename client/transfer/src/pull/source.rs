@@ -4,6 +4,7 @@ use crate::coding;
 use crate::http::TransferError;
 use crate::layer::Source;
 use crate::limit::Limit;
+use crate::pace::Pace;
 use crate::spool::{Room, Spool};
 use bytes::Bytes;
 use plyos_ids::BlobDigest;
@@ -24,7 +25,7 @@ pub(super) struct Place {
 /// An answer whose body is still to come.
 pub(super) enum Answer {
     /// From a server.
-    Http(Response),
+    Http(Response, Pace),
     /// From memory: the head that a server would send, and the body.
     Held(Head, Bytes),
     /// From a file: the head that a server would send, and which bytes are still to come.
@@ -83,7 +84,7 @@ impl Place {
             .request(reqwest::Method::GET, &url)
             .header(RANGE, format!("bytes={offset}-{last}"))
             .header(ACCEPT_ENCODING, "identity");
-        http.once(&self.what(), request).await.map(Answer::Http)
+        http.once(&self.what(), request).await.map(|response| Answer::Http(response, Pace::new()))
     }
 }
 
@@ -107,7 +108,7 @@ impl Answer {
     pub(super) fn head(&self) -> Head {
         let response = match self {
             Self::Held(head, _) | Self::Spooled(head, ..) => return *head,
-            Self::Http(response) => response,
+            Self::Http(response, _) => response,
         };
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         // A date is not taken: the clock may be wrong.
@@ -124,9 +125,7 @@ impl Answer {
     /// The next bytes of the body; `None` at its end.
     pub(super) async fn next(&mut self, place: &Place) -> Result<Option<Bytes>, TransferError> {
         match self {
-            Self::Http(response) => {
-                response.chunk().await.map_err(|error| TransferError::network(&place.what(), &error))
-            }
+            Self::Http(response, pace) => pace.next(&place.what(), response).await,
             Self::Held(_, body) if body.is_empty() => Ok(None),
             Self::Held(_, body) => Ok(Some(std::mem::take(body))),
             Self::Spooled(_, _, left) if left.is_empty() => Ok(None),
