@@ -29,7 +29,7 @@ visited() {
 }
 
 figures() {
-  printf '%s%-34s %-32s %10s%s\n' "$bold" "what" "moved, of full size" "time" "$plain"
+  printf '\n%s%-34s %-32s %10s%s\n' "$bold" "what" "moved, of full size" "time" "$plain"
   printf '%s\n' "${steps[@]}"
   printf '\n%s%-34s %10s %10s %10s %10s %10s%s\n' "$bold" \
     "requests" "asked" "meanwhile" "whole" "404" "lost" "$plain"

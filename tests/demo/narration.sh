@@ -15,10 +15,10 @@ fi
 number=0
 chapter() { # TITLE
   number=$((number + 1))
-  printf '\n%s%s%s\n%s%d. %s%s\n\n' "$dim" "$(printf '%*s' $WIDTH '' | tr ' ' -)" "$plain" "$bold" "$number" "$*" "$plain"
+  printf '\n%s%s%s\n%s%d. %s%s\n' "$dim" "$(printf '%*s' $WIDTH '' | tr ' ' -)" "$plain" "$bold" "$number" "$*" "$plain"
 }
 # Running text: what this chapter is about.
-tell() { printf '%s\n' "$*" | fold -s -w $WIDTH | sed 's/ *$//'; }
+tell() { printf '\n%s\n' "$*" | fold -s -w $WIDTH | sed 's/ *$//'; }
 # What to see in what was printed above.
 note() { printf '%s\n' "$*" | fold -s -w $((WIDTH - 3)) | sed "s/ *\$//; s/^/$dim   /; s/\$/$plain/"; }
 good() { printf '%sok%s  %s\n' "$green" "$plain" "$*"; }
@@ -36,7 +36,7 @@ show() {
     curl) prompt='visitor $' ;;
     *) prompt='$' ;;
   esac
-  printf '%s%s' "$bold" "$prompt"
+  printf '\n%s%s' "$bold" "$prompt"
   column=${#prompt}
   for word in "$@"; do
     case $word in

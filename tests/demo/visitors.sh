@@ -20,8 +20,8 @@ readonly ROUNDS=5
 : "${ENOUGH:=60}"
 # Seconds after which an answer counts as lost.
 readonly PATIENCE=30
-# A version that a page is the same in as in the one before.
-readonly SAME=same
+# What a version is called in which a page is as in the one before.
+readonly SAME=unchanged
 
 visitors=() visits_folder='' visits_number=0
 asked=0 during=0 whole=0 missing=0 lost=0

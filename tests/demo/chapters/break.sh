@@ -12,19 +12,14 @@ publish_site() {
 chapter "Break it on purpose: the machine comes back by itself"
 tell "First the machine learns what it means to be well: the front page answers. From now on each change is on trial" \
   "until it does."
-echo
 run pkg health set --http "$web_url/$page" --timeout 5
 run pkg health show
 follow
-echo
 tell "Then the publisher makes a mistake. The layer is signed and whole, so nothing but a look at the site can tell."
-echo
 run cp -r trees/docs-2/ trees/docs-3
 run rm "trees/docs-3/$page"
 publish_site docs-3 "$site_version+3" "broken"
-echo
 tell "The visitors are there again."
-echo
 know good docs-2 "$page"
 know "$SAME" docs-2 "${pages[@]:1}"
 known_code broken "$page" 404
@@ -54,6 +49,7 @@ note "The reason is kept, and the set of layers is remembered. Whoever tries it 
 expect 7 pkg upgrade --yes
 
 chapter "The repaired version stays"
+tell "The publisher puts the front page back, with one line more. This version is on trial as well, and stays."
 run cp -r trees/docs-2/ trees/docs-4
 echo "<p>The front page is back: this line is all that is new.</p>" >>"trees/docs-4/$page"
 publish_site docs-4 "$site_version+4" "repaired"

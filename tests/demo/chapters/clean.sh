@@ -6,14 +6,11 @@ used() { pkg --json status | sed -n 's/.*"used_bytes": *\([0-9]*\).*/\1/p'; }
 
 chapter "Clean up"
 tell "The model is not wanted any more, nor is jq. What came along for jq goes with the second command."
-echo
 run pkg remove minilm jq --yes
 run pkg autoremove --yes
 follow
-echo
 tell "A change takes nothing out of the store, so that one can go back. 'pkg du' says what lies there, and what of it" \
   "is own: what would become free if that layer alone went. 'pkg clean --all' keeps one way back and takes the rest."
-echo
 # The mount lets go of a former generation a moment after nobody has anything of it open.
 nothing_is_in_use() { ! pkg clean --all --dry-run | grep -q 'in use'; }
 wait_until 60 "the mount to let go of former generations" nothing_is_in_use

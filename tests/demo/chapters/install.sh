@@ -5,7 +5,6 @@
 chapter "Install: everything goes live in one flip"
 tell "A machine has one store. It is a file here, and may be a disk. The machine is told the publisher's root once," \
   "and believes nothing from then on that does not follow from it."
-echo
 show export "PKG_STORE=$PKG_STORE"
 run pkg repo add "$registry_url/catalog/demo" --root "$root"
 run pkg update
@@ -16,9 +15,7 @@ measured_with_bytes "install everything"
 note "libjq1 came along, for jq needs it. All of it is one generation, and one write made it the active one."
 run pkg list
 
-echo
 tell "What was installed is what was published, byte for byte. Each chunk is checked against its hash as it is read."
-echo
 run pkg ls /models/minilm
 page=index.html
 library=$(cd trees/libjq-1 && echo usr/lib/*/libjq.so.*.*.*)

@@ -16,18 +16,14 @@ publish_round() {
 chapter "A registry and a publisher"
 tell "The registry is one process. It keeps layers for whoever may fetch them, and has no signing key: who breaks into" \
   "it can withhold things, and forge nothing."
-echo
 start_registry
-echo
 tell "The publisher has the keys, in a folder that stays with the publisher."
-echo
 run plyos repo init repo --catalog "$registry_url/catalog/demo"
 root=$(sha256sum repo/metadata/1.root.json | cut -d' ' -f1)
 note "The SHA-256 of the root file is all that a machine must know beforehand."
 
 chapter "Publish: trees become layers, and one signature covers them all"
 tell "What a tree is stands in a file beside it, so that the command says only where it goes."
-echo
 run cat trees/jq-1.plyos.toml
 publish_round 1
 note "A layer is cut by content into chunks, each compressed by itself. It is an ordinary OCI layer: skopeo, podman" \

@@ -4,7 +4,6 @@
 chapter "Roll back by hand: one flip, and nothing is fetched"
 end_registry
 tell "The registry is ended here: what follows needs no network."
-echo
 run pkg history
 know new docs-4 "${pages[@]}"
 know old docs-1 "${pages[@]}"

@@ -6,7 +6,6 @@ no_fuse=$(why_no_fuse)
 if [ -z "$no_fuse" ]; then
   chapter "Mount: the active generation as a file system"
   tell "'pkg mount' shows what is active, read-only, and follows every change by itself."
-  echo
   shown=system
   run mkdir "$shown"
   start_mount "$shown"
@@ -15,7 +14,6 @@ else
   chapter "Export: the active generation as a tree"
   tell "Nothing can be mounted here ($no_fuse), so the story goes on with an exported tree. 'pkg export' writes one" \
     "beside the other and replaces a link; after each change it is run again."
-  echo
   shown=exported/current
   follow() { run pkg export exported; }
   follow
@@ -26,6 +24,5 @@ same_tree trees/docs-1 "$shown"/www/python-docs
 
 chapter "Serve the site with nginx"
 tell "The document root lies inside. These are all lines about the site; nginx knows nothing of Plyos."
-echo
 start_web_server "$work/$shown/www/python-docs"
 same_as_served "$page" "docs-1/$page"

@@ -12,11 +12,8 @@ know() {
 
 chapter "Upgrade while visitors read: no request is lost, and the new page is there at once"
 tell "The publisher has second versions of a package and of the site. Only what is new is sent."
-echo
 publish_round 2
-echo
 tell "From here on $VISITORS visitors ask for ${#pages[@]} pages of the site, again and again, without a pause."
-echo
 know old docs-1 "${pages[@]}"
 know new docs-2 "${pages[@]}"
 visitors_come "$web_url" "${pages[@]}"
