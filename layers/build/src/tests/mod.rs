@@ -1,5 +1,6 @@
 //! Tests of the crate as a whole: directory -> layer -> directory, and the judgement of other people's tools.
 
+mod beside;
 mod damage;
 mod extremes;
 mod facts;
