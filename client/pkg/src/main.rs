@@ -34,6 +34,7 @@ mod renewal;
 mod repair;
 mod repo;
 mod repositories;
+mod rollback;
 mod room;
 mod services;
 mod settings;
@@ -50,6 +51,7 @@ use hold::Hold;
 use install::Unsigned;
 use plyos_report::{Failure, Progress, Verbosity, manual};
 use plyos_transfer::block_on;
+use policy::BadLayers;
 use repo::add::New;
 use repo::remove::Act;
 use repositories::State;
@@ -133,7 +135,11 @@ fn change(target: &Target, command: &Change) -> Result<(), Failure> {
         Change::Upgrade { names, consent } => block_on(install::upgrade(target, names, *consent)),
         Change::Hold { names } => hold::change(target, names, Hold::Hold),
         Change::Unhold { names } => hold::change(target, names, Hold::Release),
-        Change::Rollback { generation, dry_run } => history::rollback(target, *generation, *dry_run),
+        Change::Rollback { generation, force, dry_run } => {
+            let bad_layers = if *force { BadLayers::Forced } else { BadLayers::Refused };
+            let request = rollback::Request { number: *generation, bad_layers, dry_run: *dry_run };
+            rollback::rollback(target, &request)
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use plyos_storefile::{Action, BadEntry, HistoryEntry, RecordType, SlotWriter, St
 const TRIES: u32 = 5;
 
 /// A health policy: a check, with the tries of a trial.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// What is asked.
     pub health: Health,
@@ -39,14 +39,19 @@ pub enum Verdict<'a> {
     Failed(&'a str),
     /// Nobody found out in as many tries as it had.
     TriesUsedUp(&'a str),
+    /// The operator ended it by this command: no evidence against its layers, which may be tried again.
+    Ended(&'a str),
 }
 
 /// The slot whose generation a running host shows: the one on trial, else the active one. A machine that boots from its
 /// store shows a trial only after it has booted it, so there the active one counts.
 pub fn shown(store: &Store) -> Option<&Slot> {
-    let slots = store.slots();
-    let on_trial = slots.trial().filter(|_| !store.superblock().boots);
-    on_trial.map(|name| slots.get(name)).or_else(|| slots.active())
+    on_trial(store).filter(|_| !store.superblock().boots).or_else(|| store.slots().active())
+}
+
+/// The slot on trial, if there is one.
+pub fn on_trial(store: &Store) -> Option<&Slot> {
+    store.slots().trial().map(|name| store.slots().get(name))
 }
 
 /// Counts a try of the trial.
@@ -66,6 +71,7 @@ pub fn conclude(target: &Target, slot: &Slot, verdict: &Verdict<'_>) -> Result<(
             Verdict::Healthy(_) => Event::Promote,
             Verdict::Failed(_) => Event::FailHealth(BadReason::HealthCheck),
             Verdict::TriesUsedUp(_) => Event::TriesUsedUp,
+            Verdict::Ended(_) => Event::FailHealth(BadReason::Operator),
         };
         let slots = writer.slots().apply(event, at).or_fail(ExitCode::Store, "ending the trial")?;
         let active = writer.slots().active().copied();
@@ -76,7 +82,7 @@ pub fn conclude(target: &Target, slot: &Slot, verdict: &Verdict<'_>) -> Result<(
                 }
                 (Some(*slot), active, Action::Promotion, "pkg health run")
             }
-            Verdict::Failed(reason) | Verdict::TriesUsedUp(reason) => {
+            Verdict::Failed(reason) | Verdict::TriesUsedUp(reason) | Verdict::Ended(reason) => {
                 (active, Some(*slot), Action::Return, *reason)
             }
         };
@@ -93,7 +99,7 @@ pub fn conclude(target: &Target, slot: &Slot, verdict: &Verdict<'_>) -> Result<(
             Verdict::Healthy(_) => {
                 bad.forget(&slot.layer_set);
             }
-            Verdict::TriesUsedUp(_) => {}
+            Verdict::TriesUsedUp(_) | Verdict::Ended(_) => {}
         }
         if bad != before {
             put(target, writer, RecordType::BadSets, &bad.emit())?;
