@@ -3,7 +3,7 @@
 use crate::activate::Reason;
 use crate::active;
 use crate::admission;
-use crate::carry_out::{self, Local, Work};
+use crate::carry_out::{self, Changed, Local, Work};
 use crate::catalogs::{self, Offers};
 use crate::cli::Consent;
 use crate::local::{self, LocalLayer};
@@ -19,12 +19,16 @@ pub async fn install(
     names: &[String],
     unsigned: Unsigned,
     consent: Consent,
-) -> Result<(), Failure> {
+) -> Result<Option<Changed>, Failure> {
     change(target, &Request { action: Action::Install, names, unsigned, consent }).await
 }
 
 /// `pkg upgrade`
-pub async fn upgrade(target: &Target, names: &[String], consent: Consent) -> Result<(), Failure> {
+pub async fn upgrade(
+    target: &Target,
+    names: &[String],
+    consent: Consent,
+) -> Result<Option<Changed>, Failure> {
     change(target, &Request { action: Action::Upgrade, names, unsigned: Unsigned::Refused, consent }).await
 }
 
@@ -118,13 +122,14 @@ impl Request<'_> {
     }
 }
 
-async fn change(target: &Target, request: &Request<'_>) -> Result<(), Failure> {
+async fn change(target: &Target, request: &Request<'_>) -> Result<Option<Changed>, Failure> {
     // Planned by reading alone at first: a writer reads the maps of all layers and waits for others, which is for nothing
     // when nothing is to be done.
     let store = target.store()?;
     let (mut offers, mut work) = request.plan(target, &store)?;
     if work.plan.changes.is_empty() {
-        return carry_out::nothing_newer(target, &store, &work.plan.kept_back);
+        carry_out::nothing_newer(target, &store, &work.plan.kept_back);
+        return Ok(None);
     }
     let mut writer = target.writer()?;
     if writer.superblock().sequence != store.superblock().sequence {
@@ -134,7 +139,7 @@ async fn change(target: &Target, request: &Request<'_>) -> Result<(), Failure> {
 }
 
 /// `pkg remove`
-pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(), Failure> {
+pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<Option<Changed>, Failure> {
     let mut writer = target.writer()?;
     let installed = active::installed(target, &writer)?;
     let changes = resolve::remove(&installed, names).map_err(catalogs::no_plan)?;
@@ -143,7 +148,7 @@ pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(),
     let why = resolve::why(&plan, &[], &installed, &Why::Asked);
     let superfluous = superfluous_after(&installed, &plan);
     let reason = reason(Action::Remove, "remove", names, consent);
-    carry_out::remove(target, &mut writer, &Work::of_removal(plan, why, consent, reason))?;
+    let changed = carry_out::remove(target, &mut writer, &Work::of_removal(plan, why, consent, reason))?;
     if !superfluous.is_empty() && !consent.dry_run {
         target.progress.step(&format!(
             "Nothing needs {} any more; `pkg autoremove` removes {}.",
@@ -151,11 +156,11 @@ pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(),
             if superfluous.len() == 1 { "it" } else { "them" }
         ));
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// `pkg autoremove`
-pub fn autoremove(target: &Target, consent: Consent) -> Result<(), Failure> {
+pub fn autoremove(target: &Target, consent: Consent) -> Result<Option<Changed>, Failure> {
     let mut writer = target.writer()?;
     let installed = active::installed(target, &writer)?;
     let plan = Plan { changes: resolve::superfluous(&installed), kept_back: Vec::new() };

@@ -45,6 +45,7 @@ mod update;
 mod verify;
 mod view;
 
+use carry_out::Changed;
 use clap::{CommandFactory, Parser};
 use cli::{Change, Cli, Command, ConfigCommand, Enabled, Keep, Look, Manual, RepoCommand};
 use hold::Hold;
@@ -97,8 +98,11 @@ fn changes_something(command: &Command) -> bool {
 fn run(target: &Target, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Change(command) => {
-            change(target, command)?;
-            settle(target, async |target| health::after_change(target, command.waits()).await)
+            let changed = change(target, command)?;
+            settle(target, async |target| match &changed {
+                Some(changed) => health::after_change(target, changed, command.waits()).await,
+                None => Ok(()),
+            })
         }
         Command::Mount(args) => mount::mount(target, args),
         Command::Umount(args) => mount::umount(target, args),
@@ -123,24 +127,33 @@ fn settle(target: &Target, ask: impl AsyncFnOnce(&Target) -> Result<(), Failure>
     asked.and(followed)
 }
 
-fn change(target: &Target, command: &Change) -> Result<(), Failure> {
+/// Gives the generation that the command made, if it may be on trial.
+fn change(target: &Target, command: &Change) -> Result<Option<Changed>, Failure> {
+    let mut changed = None;
     match command {
-        Change::Update => block_on(update::update(target)),
+        Change::Update => block_on(update::update(target))?,
         Change::Install { names, allow_unsigned, consent } => {
             let unsigned = if *allow_unsigned { Unsigned::Allowed } else { Unsigned::Refused };
-            block_on(install::install(target, names, unsigned, *consent))
+            block_on(async {
+                changed = install::install(target, names, unsigned, *consent).await?;
+                Ok(())
+            })?;
         }
-        Change::Remove { names, consent } => install::remove(target, names, *consent),
-        Change::Autoremove { consent } => install::autoremove(target, *consent),
-        Change::Upgrade { names, consent } => block_on(install::upgrade(target, names, *consent)),
-        Change::Hold { names } => hold::change(target, names, Hold::Hold),
-        Change::Unhold { names } => hold::change(target, names, Hold::Release),
+        Change::Remove { names, consent } => changed = install::remove(target, names, *consent)?,
+        Change::Autoremove { consent } => changed = install::autoremove(target, *consent)?,
+        Change::Upgrade { names, consent } => block_on(async {
+            changed = install::upgrade(target, names, *consent).await?;
+            Ok(())
+        })?,
+        Change::Hold { names } => hold::change(target, names, Hold::Hold)?,
+        Change::Unhold { names } => hold::change(target, names, Hold::Release)?,
         Change::Rollback { generation, force, dry_run } => {
             let bad_layers = if *force { BadLayers::Forced } else { BadLayers::Refused };
             let request = rollback::Request { number: *generation, bad_layers, dry_run: *dry_run };
-            rollback::rollback(target, &request)
+            rollback::rollback(target, &request)?;
         }
     }
+    Ok(changed)
 }
 
 fn look(target: &Target, command: &Look) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use crate::activate::{self, Reason};
 use crate::active::{self, Active, mount_generation};
 use crate::policy::{self, BadLayers};
 use crate::target::Target;
-use crate::trial::{self, Policy, Verdict, on_trial, shown};
+use crate::trial::{self, Policy, Verdict, Written, on_trial, shown};
 use plyos_ids::GenerationId;
 use plyos_report::{ExitCode, Failure, print_json};
 use plyos_slots::Slot;
@@ -105,7 +105,10 @@ fn end(target: &Target, trial: &Slot, request: &Request) -> Result<(), Failure> 
     let store = target.store()?;
     let to = store.slots().active().map_or(0, |slot| slot.number);
     if !request.dry_run {
-        trial::conclude(target, trial, &Verdict::Ended(&request.command()))?;
+        let ended = trial::conclude(target, trial, &Verdict::Ended(&request.command()))?;
+        if ended == Written::TooLate {
+            return Err(trial::is_over(trial.number));
+        }
     }
     if target.progress.json() {
         let said = match request.dry_run {

@@ -43,6 +43,22 @@ pub enum Verdict<'a> {
     Ended(&'a str),
 }
 
+/// Whether something could still be written about a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Written {
+    /// It was on trial, and this stands in the store.
+    Yes,
+    /// Somebody else has ended the trial; nothing was written.
+    TooLate,
+}
+
+/// The failure of who wanted to say something about a trial that others ended.
+pub fn is_over(number: u64) -> Failure {
+    let line = format!("generation {number} is not on trial any more; `pkg status` shows what is");
+    Failure::new(ExitCode::Store, line)
+}
+
 /// The slot whose generation a running host shows: the one on trial, else the active one. A machine that boots from its
 /// store shows a trial only after it has booted it, so there the active one counts.
 pub fn shown(store: &Store) -> Option<&Slot> {
@@ -55,7 +71,7 @@ pub fn on_trial(store: &Store) -> Option<&Slot> {
 }
 
 /// Counts a try of the trial.
-pub fn take_try(target: &Target, slot: &Slot) -> Result<(), Failure> {
+pub fn take_try(target: &Target, slot: &Slot) -> Result<Written, Failure> {
     change(target, slot, |writer, at| {
         let slots = writer.slots().apply(Event::BootPicked, at);
         writer.set_slots(slots.or_fail(ExitCode::Store, "counting a try")?);
@@ -65,7 +81,7 @@ pub fn take_try(target: &Target, slot: &Slot) -> Result<(), Failure> {
 
 /// Ends the trial: promoted with its floors, or the former generation is shown again, with the reason in the history and,
 /// when there is evidence, the set of layers among the bad ones.
-pub fn conclude(target: &Target, slot: &Slot, verdict: &Verdict<'_>) -> Result<(), Failure> {
+pub fn conclude(target: &Target, slot: &Slot, verdict: &Verdict<'_>) -> Result<Written, Failure> {
     change(target, slot, |writer, at| {
         let event = match verdict {
             Verdict::Healthy(_) => Event::Promote,
@@ -130,22 +146,20 @@ fn change(
     target: &Target,
     slot: &Slot,
     make: impl Fn(&mut SlotWriter, u64) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+) -> Result<Written, Failure> {
     let mut tries = 1;
     loop {
         let mut writer = Store::slot_writer(target.path()).map_err(|error| target.fail(&error))?;
         let trial = writer.slots().trial().map(|name| *writer.slots().get(name));
         if trial.map(|trial| trial.generation) != Some(slot.generation) {
-            let line =
-                format!("generation {} is not on trial any more; `pkg status` shows what is", slot.number);
-            return Err(Failure::new(ExitCode::Store, line));
+            return Ok(Written::TooLate);
         }
         let at = target.now(&writer);
         make(&mut writer, at)?;
         let active = writer.slots().active().map(|slot| slot.generation);
         match writer.commit(active) {
             Err(StoreError::Changed { .. }) if tries < TRIES => tries += 1,
-            result => return result.map_err(|error| target.fail(&error)),
+            result => return result.map(|()| Written::Yes).map_err(|error| target.fail(&error)),
         }
     }
 }
