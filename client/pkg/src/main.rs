@@ -89,6 +89,7 @@ fn changes_something(command: &Command) -> bool {
         | Command::Mount(_)
         | Command::Umount(_)
         | Command::Health(_)
+        | Command::Watch(_)
         | Command::Services(_)
         | Command::Config(_)
         | Command::Manual(_) => false,
@@ -107,6 +108,7 @@ fn run(target: &Target, command: &Command) -> Result<(), Failure> {
         Command::Mount(args) => mount::mount(target, args),
         Command::Umount(args) => mount::umount(target, args),
         Command::Health(command) => settle(target, async |target| health::health(target, command).await),
+        Command::Watch(args) => health::watch(args),
         Command::Services(args) => services::run(target, args),
         Command::Look(command) => look(target, command),
         Command::Repo(command) => repo(target, command),

@@ -35,6 +35,13 @@ Examples:
     Run,
 }
 
+/// What [`super::command`] starts.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// A shell line
+    pub line: String,
+}
+
 /// `pkg health set`
 #[derive(Debug, Args)]
 pub struct SetArgs {

@@ -8,9 +8,12 @@
 
 mod check;
 mod cli;
+mod command;
+mod interrupted;
 mod run;
 
-pub use cli::HealthCommand;
+pub use cli::{HealthCommand, Watch};
+pub use command::watch;
 pub use run::after_change;
 
 use crate::activate::{self, Reason, Worth};

@@ -4,6 +4,7 @@
 //! trial waits for the verdict, whoever finds it. What is decided meanwhile by others is told as it is ([`became`]).
 
 use super::check;
+use super::interrupted::Interruptions;
 use crate::activate;
 use crate::active;
 use crate::carry_out::Changed;
@@ -53,7 +54,7 @@ pub async fn run(target: &Target) -> Result<(), Failure> {
     // Who had the lock before may have decided.
     let Some(trial) = on_trial(target)? else { return nothing() };
     let number = trial.slot.number;
-    let outcome = decide(target, &trial).await?;
+    let outcome = decide_or_end(target, &trial).await?;
     tell(target, Some(number), Some(&outcome), &stays(number));
     match outcome {
         Outcome::Promoted => Ok(()),
@@ -122,7 +123,7 @@ async fn verdict(target: &Target, number: u64) -> Result<Outcome, Failure> {
         tokio::time::sleep(TURN).await;
     };
     match on_trial(target)? {
-        Some(trial) if trial.slot.number == number => decide(target, &trial).await,
+        Some(trial) if trial.slot.number == number => decide_or_end(target, &trial).await,
         _ => became(target, number),
     }
 }
@@ -149,11 +150,12 @@ struct Trial {
     health: Health,
 }
 
-/// The trial that is under way, if its generation has a health policy. One without is decided by whoever began it: the init of a machine that
-/// boots from the store.
+/// The trial that is under way, if its generation has a health policy and this host shows it. What a machine boots is decided by its
+/// init: its loader has counted the try, and until the next boot nobody has seen the generation run.
 fn on_trial(target: &Target) -> Result<Option<Trial>, Failure> {
     let store = target.store()?;
-    let Some(slot) = trial::on_trial(&store).copied() else { return Ok(None) };
+    let shown = trial::shown(&store).filter(|slot| slot.is_trial());
+    let Some(slot) = shown.copied() else { return Ok(None) };
     let generation = active::generation(&store, &slot.generation)?;
     let policy = Policy::of(&generation);
     Ok(policy.map(|Policy { health, .. }| Trial { slot, generation, health }))
@@ -169,6 +171,21 @@ fn became(target: &Target, number: u64) -> Result<Outcome, Failure> {
     let returned =
         history.entries().rev().find(|entry| entry.action == Action::Return && entry.from == number);
     returned.map(|entry| Outcome::Returned(entry.command.clone())).ok_or_else(|| trial::is_over(number))
+}
+
+/// The same as [`decide`], until somebody wants this process to end: the check ends with it, and the trial goes on.
+async fn decide_or_end(target: &Target, trial: &Trial) -> Result<Outcome, Failure> {
+    let mut interruptions = Interruptions::new()?;
+    tokio::select! {
+        outcome = decide(target, trial) => outcome,
+        () = interruptions.first() => {
+            let line = format!(
+                "the check of generation {} was broken off, so it stays on trial; `pkg health run` asks again, `pkg rollback` ends it",
+                trial.slot.number
+            );
+            Err(Failure::new(ExitCode::Failure, line))
+        }
+    }
 }
 
 /// Asks until the check passes or its time is over. To be called with the lock: without it a run that is under way could not be
