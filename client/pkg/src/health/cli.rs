@@ -9,8 +9,8 @@ use plyos_namespace::generation::{Health, HealthKind};
 pub enum HealthCommand {
     /// Check every change from now on, and go back when it does no good
     #[command(
-        after_help = "The check is asked again and again until it passes or its time is over. It runs as whoever runs
-`pkg health run`, with PKG_GENERATION set to the generation on trial.
+        after_help = "The check is asked again and again until it has passed for as long as --for says, or its time is
+over; one look may take all the time that is left. It runs as whoever runs `pkg health run`, with PKG_GENERATION set to the generation on trial.
 Examples:
   pkg health set --http http://127.0.0.1/status
   pkg health set --tcp 127.0.0.1:5432 --timeout 20
@@ -47,9 +47,12 @@ pub struct Watch {
 pub struct SetArgs {
     #[command(flatten)]
     check: Check,
-    /// Seconds within which the check must pass
+    /// Seconds within which the check must begin to pass
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     timeout: u32,
+    /// Seconds for which it must go on passing; 0: once is enough
+    #[arg(long = "for", value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    hold: u32,
     /// How often a run that broke off (a crash, a power cut) is begun anew before the former generation is back
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
     tries: u8,
@@ -78,7 +81,7 @@ impl SetArgs {
             (_, Some(url), _) => (HealthKind::Http, url.as_str()),
             (.., address) => (HealthKind::Tcp, address.as_deref().unwrap_or_default()),
         };
-        let health = Health { kind, spec: spec.to_owned(), timeout: self.timeout };
+        let health = Health { kind, spec: spec.to_owned(), timeout: self.timeout, hold: self.hold };
         Policy { health, tries: self.tries }
     }
 }

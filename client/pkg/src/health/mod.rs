@@ -2,7 +2,7 @@
 //!
 //! The policy (a check, its time, its tries) is part of each generation, as its layers are: [`set`] makes a generation
 //! with it, and every later one takes it over. Such a change is a trial ([`crate::trial`]): it is shown at once, and `pkg health run`
-//! asks the check ([`check`]) until it passes or its time is over; then the trial is promoted, or the former generation is
+//! asks the check ([`check`]) until it has passed for as long as the policy wants or its time is over; then the trial is promoted, or the former generation is
 //! shown again and the reason stands in the history. `install`, `upgrade` and `remove` run it themselves; a systemd timer finishes what a
 //! crash left open.
 
@@ -78,14 +78,16 @@ fn show(target: &Target) -> Result<(), Failure> {
     if target.progress.json() {
         let policy = policy.map(|policy| {
             json!({"kind": word(policy.health.kind), "check": policy.health.spec,
-                   "timeout": policy.health.timeout, "tries": policy.tries})
+                   "timeout": policy.health.timeout, "for": policy.health.hold, "tries": policy.tries})
         });
         print_json(&json!({"policy": policy, "on_trial": on_trial}));
         return Ok(());
     }
     match policy {
         Some(policy) => {
-            println!("{} within {} s, {} tries", line(&policy.health), policy.health.timeout, policy.tries)
+            let Health { timeout, hold, .. } = policy.health;
+            let hold = if hold == 0 { "once".to_owned() } else { format!("for {hold} s on end") };
+            println!("{} ({hold}, within {timeout} s, {} tries)", line(&policy.health), policy.tries);
         }
         None => println!("There is no health policy; `pkg health set` makes one."),
     }

@@ -3,8 +3,8 @@
 //! One process at a time finds out ([`TrialLock`]): a run of the timer leaves at once when somebody else is at it, a command that began the
 //! trial waits for the verdict, whoever finds it. What is decided meanwhile by others is told as it is ([`became`]).
 
-use super::check;
 use super::interrupted::Interruptions;
+use super::check;
 use crate::activate;
 use crate::active;
 use crate::carry_out::Changed;
@@ -19,8 +19,6 @@ use std::time::{Duration, Instant};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The longest that one look may take.
-const LONGEST: Duration = Duration::from_secs(10);
 /// Between two attempts to get the lock.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -42,7 +40,11 @@ impl Outcome {
 /// `pkg health run`
 pub async fn run(target: &Target) -> Result<(), Failure> {
     let nothing = || {
-        tell(target, None, None, "No generation is on trial.");
+        let line = match trial::on_trial(&target.store()?) {
+            Some(slot) => format!("Generation {} is on trial from the next boot on.", slot.number),
+            None => "No generation is on trial.".to_owned(),
+        };
+        tell(target, None, None, &line);
         Ok(())
     };
     let Some(Trial { slot, .. }) = on_trial(target)? else { return nothing() };
@@ -76,18 +78,22 @@ fn tell(target: &Target, on_trial: Option<u64>, outcome: Option<&Outcome>, line:
 /// document.
 pub async fn after_change(target: &Target, changed: &Changed, waits: bool) -> Result<(), Failure> {
     let number = changed.generation.number;
-    let outcome = match changed.generation.health {
-        Some(_) if waits => Some(verdict(target, number).await),
-        Some(_) => {
-            let line = "`pkg health run` decides about it, and `pkg rollback` ends it.";
-            target.progress.step(line);
+    let has_policy = changed.generation.health.is_some();
+    let outcome = match waits {
+        _ if !has_policy => None,
+        _ if target.store()?.superblock().boots => {
+            target.progress.step("The trial begins with the next boot; `pkg rollback` ends it.");
             None
         }
-        None => None,
+        true => Some(verdict(target, number).await),
+        false => {
+            target.progress.step("`pkg health run` decides about it, and `pkg rollback` ends it.");
+            None
+        }
     };
     if target.progress.json() {
         let trial = match &outcome {
-            None if changed.generation.health.is_none() => Value::Null,
+            None if !has_policy => Value::Null,
             None => json!({"promoted": null, "reason": null}),
             Some(Ok(outcome)) => outcome.json(),
             Some(Err(failure)) => json!({"promoted": null, "reason": failure.message}),
@@ -188,7 +194,7 @@ async fn decide_or_end(target: &Target, trial: &Trial) -> Result<Outcome, Failur
     }
 }
 
-/// Asks until the check passes or its time is over. To be called with the lock: without it a run that is under way could not be
+/// Asks until the check has passed for long enough or its time is over. To be called with the lock: without it a run that is under way could not be
 /// told from one that broke off.
 async fn decide(target: &Target, trial: &Trial) -> Result<Outcome, Failure> {
     let Trial { slot, generation, health } = trial;
@@ -204,17 +210,100 @@ async fn decide(target: &Target, trial: &Trial) -> Result<Outcome, Failure> {
     if trial::take_try(target, slot)? == Written::TooLate {
         return became(target, slot.number);
     }
-    let (began, time) = (Instant::now(), Duration::from_secs(health.timeout.into()));
+    let wanted = Wanted {
+        time: Duration::from_secs(health.timeout.into()),
+        hold: Duration::from_secs(health.hold.into()),
+    };
+    let began = Instant::now();
+    // When the first look began of those that passed, one after the other.
+    let mut well: Option<Duration> = None;
+    let mut was_well = false;
     loop {
-        let left = time.saturating_sub(began.elapsed());
-        let Err(why) = check::once(health, slot.number, left.min(LONGEST)).await else {
-            return conclude(&Verdict::Healthy(generation), Outcome::Promoted);
-        };
-        target.progress.detail(&format!("not yet: {why}"));
-        if began.elapsed() + PAUSE >= time {
-            let reason = format!("its health check failed for {} s: {why}", health.timeout);
-            return conclude(&Verdict::Failed(&reason), Outcome::Returned(reason.clone()));
+        let now = began.elapsed();
+        let looked = check::once(health, slot.number, wanted.look(now, well)).await;
+        match &looked {
+            Ok(()) => (well, was_well) = (well.or(Some(now)), true),
+            Err(why) => {
+                well = None;
+                target.progress.detail(&format!("not yet: {why}"));
+            }
         }
-        tokio::time::sleep(PAUSE).await;
+        match (wanted.after(began.elapsed(), well), looked) {
+            (Next::Promote, _) => return conclude(&Verdict::Healthy(generation), Outcome::Promoted),
+            (Next::GiveUp, Err(why)) => {
+                let reason = match was_well {
+                    false => format!("its health check failed for {} s: {why}", health.timeout),
+                    true => format!(
+                        "its health check passed, but not for {} s on end within {} s: {why}",
+                        health.hold, health.timeout
+                    ),
+                };
+                return conclude(&Verdict::Failed(&reason), Outcome::Returned(reason.clone()));
+            }
+            _ => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// What a policy wants: to pass for `hold` on end, and to begin with that within `time`.
+struct Wanted {
+    time: Duration,
+    hold: Duration,
+}
+
+/// What comes after a look.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Promote,
+    GiveUp,
+    LookAgain,
+}
+
+impl Wanted {
+    /// How long the look may take that begins now; one that has passed before is not cut short by the end of the time.
+    fn look(&self, now: Duration, well: Option<Duration>) -> Duration {
+        let left = self.time.saturating_sub(now);
+        if well.is_some() { left.max(self.hold) } else { left }
+    }
+
+    /// What to do now, when all looks have passed since the one that began at `well`. A long look covers the time that it takes.
+    fn after(&self, now: Duration, well: Option<Duration>) -> Next {
+        match well {
+            Some(well) if now.saturating_sub(well) >= self.hold => Next::Promote,
+            Some(_) => Next::LookAgain,
+            None if now + PAUSE >= self.time => Next::GiveUp,
+            None => Next::LookAgain,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn one_success_is_not_enough() {
+        let wanted = Wanted { time: seconds(60), hold: seconds(5) };
+        assert_eq!(wanted.after(seconds(1), Some(seconds(1))), Next::LookAgain);
+        assert_eq!(wanted.after(seconds(6), Some(seconds(1))), Next::Promote);
+        assert_eq!(wanted.after(seconds(6), None), Next::LookAgain);
+        assert_eq!(wanted.after(seconds(60), None), Next::GiveUp);
+        // It began to pass in time, and may go on until it has passed long enough.
+        assert_eq!(wanted.after(seconds(63), Some(seconds(59))), Next::LookAgain);
+        assert_eq!(wanted.after(seconds(64), Some(seconds(59))), Next::Promote);
+        let once = Wanted { hold: seconds(0), ..wanted };
+        assert_eq!(once.after(seconds(1), Some(seconds(1))), Next::Promote);
+    }
+
+    #[test]
+    fn a_look_has_all_the_time_that_is_left() {
+        let wanted = Wanted { time: seconds(25), hold: seconds(5) };
+        assert_eq!(wanted.look(seconds(0), None), seconds(25));
+        assert_eq!(wanted.look(seconds(24), None), seconds(1));
+        assert_eq!(wanted.look(seconds(24), Some(seconds(22))), seconds(5));
     }
 }
