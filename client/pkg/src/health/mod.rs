@@ -6,12 +6,14 @@
 //! shown again and the reason stands in the history. `install`, `upgrade` and `remove` run it themselves; a systemd timer finishes what a
 //! crash left open.
 
+mod before;
 mod check;
 mod cli;
 mod command;
 mod interrupted;
 mod run;
 
+pub use before::no_trial;
 pub use cli::{HealthCommand, Watch};
 pub use command::watch;
 pub use run::after_change;
@@ -43,6 +45,7 @@ pub async fn health(target: &Target, command: &HealthCommand) -> Result<(), Fail
 /// on.
 fn replace(target: &Target, policy: Option<Policy>, command: &str) -> Result<(), Failure> {
     let mut writer = target.writer()?;
+    before::no_trial(&writer)?;
     let present = active_generation(&writer)?.ok_or_else(nothing)?;
     let text = policy.as_ref().map(|policy| format!(" {}", line(&policy.health))).unwrap_or_default();
     let reason = Reason {
