@@ -134,6 +134,7 @@ async fn change(target: &Target, request: &Request<'_>) -> Result<Option<Changed
         return Ok(None);
     }
     let mut writer = target.writer()?;
+    health::can_judge(&writer)?;
     if writer.superblock().sequence != store.superblock().sequence {
         health::no_trial(&writer)?;
         (offers, work) = request.plan(target, &writer)?;
@@ -148,6 +149,7 @@ pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<Opt
     let installed = active::installed(target, &writer)?;
     let changes = resolve::remove(&installed, names).map_err(catalogs::no_plan)?;
     refuse_held(&installed, &changes)?;
+    health::can_judge(&writer)?;
     let plan = Plan { changes, kept_back: Vec::new() };
     let why = resolve::why(&plan, &[], &installed, &Why::Asked);
     let superfluous = superfluous_after(&installed, &plan);
@@ -169,6 +171,9 @@ pub fn autoremove(target: &Target, consent: Consent) -> Result<Option<Changed>, 
     health::no_trial(&writer)?;
     let installed = active::installed(target, &writer)?;
     let plan = Plan { changes: resolve::superfluous(&installed), kept_back: Vec::new() };
+    if !plan.changes.is_empty() {
+        health::can_judge(&writer)?;
+    }
     let why = plan.changes.iter().map(|_| Why::Unneeded).collect();
     let reason = reason(Action::Remove, "autoremove", &[], consent);
     carry_out::remove(target, &mut writer, &Work::of_removal(plan, why, consent, reason))

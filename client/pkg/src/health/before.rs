@@ -1,6 +1,7 @@
 //! What must be in order before a change begins that would be a trial.
 
-use crate::active;
+use super::allowed;
+use crate::active::{self, active_generation};
 use crate::trial::{self, Policy};
 use plyos_report::{ExitCode, Failure};
 use plyos_storefile::Store;
@@ -17,4 +18,19 @@ pub fn no_trial(store: &Store) -> Result<(), Failure> {
         slot.number
     );
     Err(Failure::new(ExitCode::Store, line))
+}
+
+/// The policy that the next generation takes over can be asked on this machine.
+pub fn can_judge(store: &Store) -> Result<(), Failure> {
+    let policy = active_generation(store)?.as_ref().and_then(Policy::of);
+    let Some(Policy { health, .. }) = policy else { return Ok(()) };
+    match allowed::refusal(&health)? {
+        Some(reason) => {
+            let line = format!(
+                "nobody could tell whether the next generation is well: {reason}; `pkg health set --command` allows it, `pkg health clear` drops the policy"
+            );
+            Err(Failure::new(ExitCode::Store, line))
+        }
+        None => Ok(()),
+    }
 }

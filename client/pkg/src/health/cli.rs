@@ -1,5 +1,6 @@
 //! The command line of `pkg health`.
 
+use super::address;
 use crate::trial::Policy;
 use clap::{Args, Subcommand};
 use plyos_namespace::generation::{Health, HealthKind};
@@ -10,11 +11,16 @@ pub enum HealthCommand {
     /// Check every change from now on, and go back when it does no good
     #[command(
         after_help = "The check is asked again and again until it has passed for as long as --for says, or its time is
-over; one look may take all the time that is left. It runs as whoever runs `pkg health run`, with PKG_GENERATION set to the generation on trial.
+over; one look may take all the time that is left. It must pass now already (--force does not ask).
+A command runs as whoever runs `pkg health run`, with PKG_GENERATION set to the generation on trial,
+and only where this machine allows that very line: `health set` writes it to
+/etc/plyos/health-commands (for others than root: plyos/health-commands in $XDG_CONFIG_HOME),
+PKG_HEALTH_COMMANDS names another file.
 Examples:
   pkg health set --http http://127.0.0.1/status
   pkg health set --tcp 127.0.0.1:5432 --timeout 20
-  pkg health set --command 'systemctl is-active --quiet nginx'"
+  pkg health set --command 'systemctl is-active --quiet nginx' --for 10
+  pkg health set --command /usr/local/bin/smoke-test --timeout 300 --for 0"
     )]
     Set(SetArgs),
     /// Show the policy
@@ -56,19 +62,22 @@ pub struct SetArgs {
     /// How often a run that broke off (a crash, a power cut) is begun anew before the former generation is back
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
     tries: u8,
+    /// Do not ask it now: it may fail as things are
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Check {
     /// A shell command that ends with status 0
-    #[arg(long, value_name = "COMMAND", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "COMMAND", value_parser = address::command)]
     command: Option<String>,
     /// An address that answers with a status of success
-    #[arg(long, value_name = "URL", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "URL", value_parser = address::http)]
     http: Option<String>,
     /// An address that accepts a connection
-    #[arg(long, value_name = "HOST:PORT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address::tcp)]
     tcp: Option<String>,
 }
 

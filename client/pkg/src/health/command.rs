@@ -46,7 +46,8 @@ impl Group {
     /// How the command ended. The watcher is left unreaped until the group is killed, so that its number stands for no other.
     async fn ended(&mut self) -> Result<ExitStatus, String> {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        while waitid(Id::Pid(self.id()), flags).map_err(|error| error.to_string())? == WaitStatus::StillAlive {
+        while waitid(Id::Pid(self.id()), flags).map_err(|error| error.to_string())? == WaitStatus::StillAlive
+        {
             sleep(LOOK).await;
         }
         self.kill();

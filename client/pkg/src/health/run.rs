@@ -4,7 +4,7 @@
 //! trial waits for the verdict, whoever finds it. What is decided meanwhile by others is told as it is ([`became`]).
 
 use super::interrupted::Interruptions;
-use super::check;
+use super::{allowed, check};
 use crate::activate;
 use crate::active;
 use crate::carry_out::Changed;
@@ -205,6 +205,9 @@ async fn decide(target: &Target, trial: &Trial) -> Result<Outcome, Failure> {
     if matches!(slot.state, SlotState::Trial { left: 0, .. }) {
         let reason = String::from("every run of its check broke off");
         return conclude(&Verdict::TriesUsedUp(&reason), Outcome::Returned(reason.clone()));
+    }
+    if let Some(reason) = allowed::refusal(health)? {
+        return conclude(&Verdict::NotJudged(&reason), Outcome::Returned(reason.clone()));
     }
     // First, so that a check that takes the machine with it is not begun for ever.
     if trial::take_try(target, slot)? == Written::TooLate {
