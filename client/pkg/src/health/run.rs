@@ -28,12 +28,12 @@ enum Outcome {
     Returned(String),
 }
 
-impl Outcome {
-    fn json(&self) -> Value {
-        match self {
-            Self::Promoted => json!({"promoted": true, "reason": null}),
-            Self::Returned(reason) => json!({"promoted": false, "reason": reason}),
-        }
+/// Whether it was promoted, and why not; `None` when nobody knows.
+fn verdict_of(outcome: Option<&Outcome>) -> (Option<bool>, Option<&str>) {
+    match outcome {
+        Some(Outcome::Promoted) => (Some(true), None),
+        Some(Outcome::Returned(reason)) => (Some(false), Some(reason)),
+        None => (None, None),
     }
 }
 
@@ -67,8 +67,8 @@ pub async fn run(target: &Target) -> Result<(), Failure> {
 /// What `pkg health run` says when it ends well; for programs also what came of the trial otherwise.
 fn tell(target: &Target, on_trial: Option<u64>, outcome: Option<&Outcome>, line: &str) {
     if target.progress.json() {
-        let said = outcome.map_or(Value::Null, Outcome::json);
-        print_json(&json!({"on_trial": on_trial, "promoted": said["promoted"], "reason": said["reason"]}));
+        let (promoted, reason) = verdict_of(outcome);
+        print_json(&json!({"on_trial": on_trial, "promoted": promoted, "reason": reason}));
     } else if !matches!(outcome, Some(Outcome::Returned(_))) {
         target.progress.step(line);
     }
@@ -92,12 +92,12 @@ pub async fn after_change(target: &Target, changed: &Changed, waits: bool) -> Re
         }
     };
     if target.progress.json() {
-        let trial = match &outcome {
-            None if !has_policy => Value::Null,
-            None => json!({"promoted": null, "reason": null}),
-            Some(Ok(outcome)) => outcome.json(),
-            Some(Err(failure)) => json!({"promoted": null, "reason": failure.message}),
+        let (promoted, reason) = match &outcome {
+            Some(Err(failure)) => (None, Some(failure.message.as_str())),
+            Some(Ok(outcome)) => verdict_of(Some(outcome)),
+            None => verdict_of(None),
         };
+        let trial = if has_policy { json!({"promoted": promoted, "reason": reason}) } else { Value::Null };
         let mut facts = changed.facts.clone();
         if let Value::Object(members) = &mut facts {
             members.insert("trial".to_owned(), trial);
