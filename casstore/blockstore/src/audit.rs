@@ -220,7 +220,10 @@ mod tests {
         assert!(!audit.wants(&entry(10_100, 4, "one more")));
         assert!(audit.wants(&entry(10_100, 0, "")));
         assert!(audit.wants(&entry(10_000 + Audit::WINDOW, 4, "one more")));
-        assert!(audit.wants(&entry(10_000 - Audit::WINDOW, 4, "one more")), "they are of a clock that was wrong");
+        assert!(
+            audit.wants(&entry(10_000 - Audit::WINDOW, 4, "one more")),
+            "they are of a clock that was wrong"
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | [`Writer`], [`LayerUpdate`] | append, then commit |
 //! | [`SlotWriter`] | promotions and their records, beside a download |
 //! | [`Lease`] | a mount keeps its generation from clean-up as long as it lives |
+//! | [`TrialLock`] | one process at a time finds out about a trial |
 //! | [`StoreDevice`], [`FileDevice`] | what a store lies on, with its locks |
 //! | [`Defect`], [`ChunkCheck`] | whether everything is still what it was |
 //! | [`RecordingDevice`] | a device in memory that remembers writes and flushes, for crash tests |
@@ -30,6 +31,7 @@ mod record;
 mod recording;
 mod slot_writer;
 mod store;
+mod trial_lock;
 mod verify;
 mod writer;
 
@@ -46,5 +48,6 @@ pub use plyos_blockstore::{
 pub use recording::{Operation, RecordingDevice};
 pub use slot_writer::SlotWriter;
 pub use store::Store;
+pub use trial_lock::TrialLock;
 pub use verify::{ChunkCheck, Defect};
 pub use writer::{LayerUpdate, Writer};

@@ -14,6 +14,8 @@ use crate::{Result, StoreError};
 pub(crate) const WRITER_BYTE: u64 = 1 << 62;
 /// Byte of the short commit lock. Frozen.
 pub(crate) const COMMIT_BYTE: u64 = (1 << 62) + 1;
+/// Byte of the lock on finding out about a trial. Frozen.
+pub(crate) const TRIAL_BYTE: u64 = (1 << 62) + 2;
 /// Byte of the lease on generation 0; the one on generation N is N bytes further. Frozen.
 const LEASE_BYTE: u64 = (1 << 62) + 4096;
 /// How long a commit waits for another commit, which takes two flushes.

@@ -104,7 +104,7 @@ pub fn activate_with(
     Ok(generation)
 }
 
-/// Makes a former generation active again.
+/// Makes a former generation active again; by force also one that was never good, which it is from now on.
 pub fn roll_back(
     target: &Target,
     writer: &mut Writer,
@@ -113,7 +113,14 @@ pub fn roll_back(
 ) -> Result<(), Failure> {
     let now = target.now(writer);
     let candidate = Candidate { number: to.number, generation: to.id(), layer_set: to.layer_set() };
-    flip(target, writer, candidate, Event::Rollback(candidate), reason, now)
+    let event = match reason.bad_layers {
+        BadLayers::Refused => Event::Rollback(candidate),
+        BadLayers::Forced => {
+            policy::raise_floors(target, writer, to)?;
+            Event::Activate(candidate)
+        }
+    };
+    flip(target, writer, candidate, event, reason, now)
 }
 
 fn flip(

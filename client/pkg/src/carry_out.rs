@@ -48,6 +48,14 @@ pub struct Local {
     pub unsigned: Vec<usize>,
 }
 
+/// The generation that a command made, and what it says of it in JSON.
+pub struct Changed {
+    /// It is shown.
+    pub generation: Generation,
+    /// An object.
+    pub facts: Value,
+}
+
 impl Work {
     /// What brings no layer.
     pub fn of_removal(plan: Plan, why: Vec<Why>, consent: Consent, reason: Reason) -> Self {
@@ -74,9 +82,10 @@ pub async fn run(
     writer: &mut Writer,
     offers: &Offers,
     mut work: Work,
-) -> Result<(), Failure> {
+) -> Result<Option<Changed>, Failure> {
     if work.plan.changes.is_empty() {
-        return nothing_newer(target, writer, &work.plan.kept_back);
+        nothing_newer(target, writer, &work.plan.kept_back);
+        return Ok(None);
     }
     let present = active_generation(writer)?;
     let mut known = pull::known(target, writer)?;
@@ -104,7 +113,7 @@ pub async fn run(
         lines.iter().for_each(|line| target.progress.detail(line));
     }
     if view.agree(target, work.consent, asks(writer))? == Answer::Stop {
-        return Ok(());
+        return Ok(None);
     }
     let mut jobs = match room::missing(writer, &jobs) {
         0 => jobs,
@@ -124,28 +133,29 @@ pub async fn run(
     }
     let generation = activate::activate(target, writer, layers, &work.reason)?;
     let moved = jobs.iter().map(|job| job.candidate.moved).sum();
-    report(target, &generation, &view, Totals { moved, full: sizes.unwrap_or_default().full });
+    let facts = report(target, &generation, &view, Totals { moved, full: sizes.unwrap_or_default().full });
     clean::after_change(target, writer);
-    Ok(())
+    Ok(Some(Changed { generation, facts }))
 }
 
 /// Carries out a plan that brings nothing.
-pub fn remove(target: &Target, writer: &mut Writer, work: &Work) -> Result<(), Failure> {
+pub fn remove(target: &Target, writer: &mut Writer, work: &Work) -> Result<Option<Changed>, Failure> {
     let present = active_generation(writer)?;
     if work.plan.changes.is_empty() {
-        return nothing_to_do(target, writer, &[], "Nothing to do: everything that is installed is needed.");
+        nothing_to_do(target, writer, &[], "Nothing to do: everything that is installed is needed.");
+        return Ok(None);
     }
     let mut kept: Vec<GenerationLayer> = present.iter().flat_map(|g| g.layers.iter()).cloned().collect();
     let rows = what_is_there(work, &kept);
     apply(&work.plan.changes, &mut kept);
     let view = View { rows, kept_back: &[], sizes: None };
     if view.agree(target, work.consent, asks(writer))? == Answer::Stop {
-        return Ok(());
+        return Ok(None);
     }
     let generation = activate::activate(target, writer, kept, &work.reason)?;
-    report(target, &generation, &view, Totals::default());
+    let facts = report(target, &generation, &view, Totals::default());
     clean::after_change(target, writer);
-    Ok(())
+    Ok(Some(Changed { generation, facts }))
 }
 
 fn asks(store: &Store) -> Ask {
@@ -312,41 +322,27 @@ fn say_kept_back(target: &Target, kept_back: &[KeptBack]) {
 }
 
 /// The end of an installation or upgrade whose plan is empty.
-pub fn nothing_newer(target: &Target, store: &Store, kept_back: &[KeptBack]) -> Result<(), Failure> {
+pub fn nothing_newer(target: &Target, store: &Store, kept_back: &[KeptBack]) {
     say_kept_back(target, kept_back);
     let rest = if kept_back.is_empty() { "" } else { " else" };
     let line = format!("Nothing to do: everything{rest} is there in its newest version.");
-    nothing_to_do(target, store, kept_back, &line)
+    nothing_to_do(target, store, kept_back, &line);
 }
 
-fn nothing_to_do(target: &Target, store: &Store, kept_back: &[KeptBack], line: &str) -> Result<(), Failure> {
+fn nothing_to_do(target: &Target, store: &Store, kept_back: &[KeptBack], line: &str) {
     if target.progress.json() {
         print_json(&json!({
             "generation": store.slots().active().map(|slot| slot.number), "downloaded_bytes": 0, "full_bytes": 0,
-            "changes": [], "layers": [], "removed": [], "kept_back": plan_view::kept_back(kept_back),
+            "changes": [], "layers": [], "removed": [], "kept_back": plan_view::kept_back(kept_back), "trial": null,
         }));
     } else {
         target.progress.step(line);
     }
-    Ok(())
 }
 
-fn report(target: &Target, generation: &Generation, view: &View<'_>, totals: Totals) {
+/// Tells people what became of the system. What programs get to know is printed with the verdict, if there is one.
+fn report(target: &Target, generation: &Generation, view: &View<'_>, totals: Totals) -> Value {
     let Totals { moved, full } = totals;
-    if target.progress.json() {
-        let new = view.rows.iter().filter(|row| row.comes()).map(|row| {
-            json!({"kind": row.kind.as_str(), "name": row.name, "version": row.version, "from": row.from,
-                   "layer": row.layer.map(|layer| layer.to_string()), "blob_bytes": row.blob})
-        });
-        let gone = view.rows.iter().filter(|row| row.sign == Sign::Remove);
-        let gone: Vec<String> = gone.map(|row| format!("{}/{}", row.kind, row.name)).collect();
-        print_json(&json!({
-            "generation": generation.number, "id": generation.id().to_string(), "downloaded_bytes": moved,
-            "full_bytes": full, "changes": view.changes(), "layers": new.collect::<Vec<Value>>(), "removed": gone,
-            "kept_back": plan_view::kept_back(view.kept_back),
-        }));
-        return;
-    }
     if full > 0 {
         target.progress.step(&format!(
             "moved {} of {} ({})",
@@ -357,4 +353,15 @@ fn report(target: &Target, generation: &Generation, view: &View<'_>, totals: Tot
     }
     let stands = if generation.health.is_none() { "active" } else { "on trial" };
     target.progress.step(&format!("Generation {} is {stands}.", generation.number));
+    let new = view.rows.iter().filter(|row| row.comes()).map(|row| {
+        json!({"kind": row.kind.as_str(), "name": row.name, "version": row.version, "from": row.from,
+               "layer": row.layer.map(|layer| layer.to_string()), "blob_bytes": row.blob})
+    });
+    let gone = view.rows.iter().filter(|row| row.sign == Sign::Remove);
+    let gone: Vec<String> = gone.map(|row| format!("{}/{}", row.kind, row.name)).collect();
+    json!({
+        "generation": generation.number, "id": generation.id().to_string(), "downloaded_bytes": moved,
+        "full_bytes": full, "changes": view.changes(), "layers": new.collect::<Vec<Value>>(), "removed": gone,
+        "kept_back": plan_view::kept_back(view.kept_back),
+    })
 }

@@ -5,7 +5,7 @@
 
 use crate::cli::DiffArgs;
 use crate::content::{Readers, Stopped, View};
-use crate::history;
+use crate::rollback;
 use crate::target::Target;
 use crate::view::shown;
 use plyos_ids::ChunkId;
@@ -43,7 +43,7 @@ pub fn run(target: &Target, args: &DiffArgs) -> Result<(), Failure> {
 /// Number of the generation that was active before another became so.
 fn before(target: &Target, number: u64) -> Result<u64, Failure> {
     let history = crate::activate::history(&target.store()?)?;
-    history::before(&history, number).map(|entry| entry.number).ok_or_else(|| {
+    rollback::before(&history, number).map(|entry| entry.number).ok_or_else(|| {
         let line = format!("there is no generation before {number}; `pkg history` lists them");
         Failure::new(ExitCode::NotFound, line)
     })

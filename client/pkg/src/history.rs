@@ -1,9 +1,8 @@
-//! `pkg history`, `rollback` and `status`.
+//! `pkg history` and `status`: what the store remembers of its generations, and how it stands.
 
-use crate::activate::{self, Reason};
-use crate::active::{generation, mount_generation};
+use crate::activate;
+use crate::active::generation;
 use crate::pins;
-use crate::policy::{self, BadLayers};
 use crate::repositories::{self, State};
 use crate::target::Target;
 use plyos_blockstore::UsedMap;
@@ -11,7 +10,7 @@ use plyos_blockstore::layout::UNIT;
 use plyos_namespace::generation::Generation;
 use plyos_report::{ExitCode, Failure, OrFail, human, print_json};
 use plyos_slots::{Slot, SlotState};
-use plyos_storefile::{Action, Extent, History, HistoryEntry, RecordType, Store};
+use plyos_storefile::{Extent, HistoryEntry, RecordType, Store};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -54,77 +53,6 @@ pub fn history(target: &Target) -> Result<(), Failure> {
         );
     }
     Ok(())
-}
-
-/// `pkg rollback`
-pub fn rollback(target: &Target, number: Option<u64>, dry_run: bool) -> Result<(), Failure> {
-    let mut writer = target.writer()?;
-    let present = writer.slots().active().copied().ok_or_else(|| {
-        Failure::new(ExitCode::NotFound, "nothing is active, so there is nothing to go back from")
-    })?;
-    let history = activate::history(&writer)?;
-    let wanted = match number {
-        Some(number) => {
-            history.entries().rev().find(|entry| entry.number == number).map(|entry| entry.generation)
-        }
-        None => before(&history, present.number).map(|entry| entry.generation),
-    };
-    let wanted = wanted.ok_or_else(|| {
-        let line = match number {
-            Some(number) => format!("generation {number} is not in the history; `pkg history` lists them"),
-            None => "there is no generation before this one; `pkg history` lists them".to_owned(),
-        };
-        Failure::new(ExitCode::NotFound, line)
-    })?;
-    let to = generation(&writer, &wanted)?;
-    if to.number == present.number {
-        let line = format!("generation {} is active already", to.number);
-        return Err(Failure::new(ExitCode::Store, line));
-    }
-    // All of it must be there and still be accepted, before anything is switched.
-    let mounted = mount_generation(target, &writer, to)?;
-    if let Some(layer) = mounted.layers.iter().find(|layer| !layer.stored.complete) {
-        let line = format!(
-            "{} {} is not complete in the store; install it again",
-            layer.record.name, layer.record.version
-        );
-        return Err(Failure::new(ExitCode::Store, line));
-    }
-    // Mounting reads no map; a generation whose chunks nobody can find must not become the active one.
-    for layer in &mounted.layers {
-        layer.stored.place(0).map_err(|error| target.fail(&error))?;
-    }
-    let to = &mounted.generation;
-    let command = match number {
-        Some(number) => format!("pkg rollback {number}"),
-        None => "pkg rollback".to_owned(),
-    };
-    policy::check_state(&writer, mounted.layers.iter().map(|layer| layer.index.descriptor()))?;
-    if dry_run {
-        if target.progress.json() {
-            print_json(&json!({"dry_run": true, "generation": to.number, "from": present.number}));
-        } else {
-            let line = format!("Generation {} would be active again (now {}).", to.number, present.number);
-            target.progress.step(&line);
-        }
-        return Ok(());
-    }
-    let reason = Reason { action: Action::Rollback, command, bad_layers: BadLayers::Refused };
-    activate::roll_back(target, &mut writer, to, &reason)?;
-    if target.progress.json() {
-        print_json(&json!({"generation": to.number, "from": present.number}));
-    } else {
-        target.progress.step(&format!("Generation {} is active again (was {}).", to.number, present.number));
-    }
-    Ok(())
-}
-
-/// The generation that was active before generation `number` last became so.
-pub fn before(history: &History, number: u64) -> Option<&HistoryEntry> {
-    // A return names the generation that was given up, to which nobody goes back.
-    let came =
-        history.entries().rev().find(|entry| entry.number == number && entry.action != Action::Return)?;
-    history.entries().rev().find(|before| before.number == came.from && came.from != 0)
 }
 
 /// The generation that the history knows by this number.

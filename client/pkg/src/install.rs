@@ -3,13 +3,13 @@
 use crate::activate::Reason;
 use crate::active;
 use crate::admission;
-use crate::carry_out::{self, Local, Work};
+use crate::carry_out::{self, Changed, Local, Work};
 use crate::catalogs::{self, Offers};
 use crate::cli::Consent;
-use crate::idle;
 use crate::local::{self, LocalLayer};
 use crate::policy::BadLayers;
 use crate::target::{ABIS, Target};
+use crate::{health, idle};
 use plyos_plan::resolve::{self, Change, Installed, Machine, NoPlan, Plan, Why};
 use plyos_report::{ExitCode, Failure};
 use plyos_storefile::{Action, Store};
@@ -20,12 +20,16 @@ pub async fn install(
     names: &[String],
     unsigned: Unsigned,
     consent: Consent,
-) -> Result<(), Failure> {
+) -> Result<Option<Changed>, Failure> {
     change(target, &Request { action: Action::Install, names, unsigned, consent }).await
 }
 
 /// `pkg upgrade`
-pub async fn upgrade(target: &Target, names: &[String], consent: Consent) -> Result<(), Failure> {
+pub async fn upgrade(
+    target: &Target,
+    names: &[String],
+    consent: Consent,
+) -> Result<Option<Changed>, Failure> {
     change(target, &Request { action: Action::Upgrade, names, unsigned: Unsigned::Refused, consent }).await
 }
 
@@ -119,39 +123,46 @@ impl Request<'_> {
     }
 }
 
-async fn change(target: &Target, request: &Request<'_>) -> Result<(), Failure> {
+async fn change(target: &Target, request: &Request<'_>) -> Result<Option<Changed>, Failure> {
     // Planned by reading alone at first: a writer reads the maps of all layers and waits for others, which is for nothing
     // when nothing is to be done.
     let store = target.store()?;
+    health::no_trial(&store)?;
     let upgrades_all = request.action == Action::Upgrade && request.names.is_empty();
     if upgrades_all && idle::is_known(target, &store) {
-        return carry_out::nothing_newer(target, &store, &[]);
+        carry_out::nothing_newer(target, &store, &[]);
+        return Ok(None);
     }
     let (mut offers, mut work) = request.plan(target, &store)?;
     if work.plan.changes.is_empty() {
         if upgrades_all && work.plan.kept_back.is_empty() && !request.consent.dry_run {
             idle::note(target, &store, &offers);
         }
-        return carry_out::nothing_newer(target, &store, &work.plan.kept_back);
+        carry_out::nothing_newer(target, &store, &work.plan.kept_back);
+        return Ok(None);
     }
     let mut writer = target.writer()?;
+    health::can_judge(&writer)?;
     if writer.superblock().sequence != store.superblock().sequence {
+        health::no_trial(&writer)?;
         (offers, work) = request.plan(target, &writer)?;
     }
     carry_out::run(target, &mut writer, &offers, work).await
 }
 
 /// `pkg remove`
-pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(), Failure> {
+pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<Option<Changed>, Failure> {
     let mut writer = target.writer()?;
+    health::no_trial(&writer)?;
     let installed = active::installed(target, &writer)?;
     let changes = resolve::remove(&installed, names).map_err(catalogs::no_plan)?;
     refuse_held(&installed, &changes)?;
+    health::can_judge(&writer)?;
     let plan = Plan { changes, kept_back: Vec::new() };
     let why = resolve::why(&plan, &[], &installed, &Why::Asked);
     let superfluous = superfluous_after(&installed, &plan);
     let reason = reason(Action::Remove, "remove", names, consent);
-    carry_out::remove(target, &mut writer, &Work::of_removal(plan, why, consent, reason))?;
+    let changed = carry_out::remove(target, &mut writer, &Work::of_removal(plan, why, consent, reason))?;
     if !superfluous.is_empty() && !consent.dry_run {
         target.progress.step(&format!(
             "Nothing needs {} any more; `pkg autoremove` removes {}.",
@@ -159,14 +170,18 @@ pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<(),
             if superfluous.len() == 1 { "it" } else { "them" }
         ));
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// `pkg autoremove`
-pub fn autoremove(target: &Target, consent: Consent) -> Result<(), Failure> {
+pub fn autoremove(target: &Target, consent: Consent) -> Result<Option<Changed>, Failure> {
     let mut writer = target.writer()?;
+    health::no_trial(&writer)?;
     let installed = active::installed(target, &writer)?;
     let plan = Plan { changes: resolve::superfluous(&installed), kept_back: Vec::new() };
+    if !plan.changes.is_empty() {
+        health::can_judge(&writer)?;
+    }
     let why = plan.changes.iter().map(|_| Why::Unneeded).collect();
     let reason = reason(Action::Remove, "autoremove", &[], consent);
     carry_out::remove(target, &mut writer, &Work::of_removal(plan, why, consent, reason))

@@ -36,6 +36,7 @@ mod renewal;
 mod repair;
 mod repo;
 mod repositories;
+mod rollback;
 mod room;
 mod services;
 mod settings;
@@ -46,12 +47,14 @@ mod update;
 mod verify;
 mod view;
 
+use carry_out::Changed;
 use clap::{CommandFactory, Parser};
 use cli::{Change, Cli, Command, ConfigCommand, Enabled, Keep, Look, Manual, RepoCommand};
 use hold::Hold;
 use install::Unsigned;
 use plyos_report::{Failure, Progress, Verbosity, manual};
 use plyos_transfer::block_on;
+use policy::BadLayers;
 use repo::add::New;
 use repositories::State;
 use target::{Act, Network, Target};
@@ -88,6 +91,7 @@ fn changes_something(command: &Command) -> bool {
         | Command::Mount(_)
         | Command::Umount(_)
         | Command::Health(_)
+        | Command::Watch(_)
         | Command::Services(_)
         | Command::Config(_)
         | Command::Manual(_) => false,
@@ -97,12 +101,16 @@ fn changes_something(command: &Command) -> bool {
 fn run(target: &Target, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Change(command) => {
-            change(target, command)?;
-            settle(target, async |target| health::after_change(target, command.waits()).await)
+            let changed = change(target, command)?;
+            settle(target, async |target| match &changed {
+                Some(changed) => health::after_change(target, changed, command.waits()).await,
+                None => Ok(()),
+            })
         }
         Command::Mount(args) => mount::mount(target, args),
         Command::Umount(args) => mount::umount(target, args),
         Command::Health(command) => settle(target, async |target| health::health(target, command).await),
+        Command::Watch(args) => health::watch(args),
         Command::Services(args) => services::run(target, args),
         Command::Look(command) => look(target, command),
         Command::Repo(command) => repo(target, command),
@@ -123,20 +131,33 @@ fn settle(target: &Target, ask: impl AsyncFnOnce(&Target) -> Result<(), Failure>
     asked.and(followed)
 }
 
-fn change(target: &Target, command: &Change) -> Result<(), Failure> {
+/// Gives the generation that the command made, if it may be on trial.
+fn change(target: &Target, command: &Change) -> Result<Option<Changed>, Failure> {
+    let mut changed = None;
     match command {
-        Change::Update { dry_run } => block_on(update::update(target, act(*dry_run))),
+        Change::Update { dry_run } => block_on(update::update(target, act(*dry_run)))?,
         Change::Install { names, allow_unsigned, consent } => {
             let unsigned = if *allow_unsigned { Unsigned::Allowed } else { Unsigned::Refused };
-            block_on(install::install(target, names, unsigned, *consent))
+            block_on(async {
+                changed = install::install(target, names, unsigned, *consent).await?;
+                Ok(())
+            })?;
         }
-        Change::Remove { names, consent } => install::remove(target, names, *consent),
-        Change::Autoremove { consent } => install::autoremove(target, *consent),
-        Change::Upgrade { names, consent } => block_on(install::upgrade(target, names, *consent)),
-        Change::Hold { names } => hold::change(target, names, Hold::Hold),
-        Change::Unhold { names } => hold::change(target, names, Hold::Release),
-        Change::Rollback { generation, dry_run } => history::rollback(target, *generation, *dry_run),
+        Change::Remove { names, consent } => changed = install::remove(target, names, *consent)?,
+        Change::Autoremove { consent } => changed = install::autoremove(target, *consent)?,
+        Change::Upgrade { names, consent } => block_on(async {
+            changed = install::upgrade(target, names, *consent).await?;
+            Ok(())
+        })?,
+        Change::Hold { names } => hold::change(target, names, Hold::Hold)?,
+        Change::Unhold { names } => hold::change(target, names, Hold::Release)?,
+        Change::Rollback { generation, force, dry_run } => {
+            let bad_layers = if *force { BadLayers::Forced } else { BadLayers::Refused };
+            let request = rollback::Request { number: *generation, bad_layers, dry_run: *dry_run };
+            rollback::rollback(target, &request)?;
+        }
     }
+    Ok(changed)
 }
 
 fn act(dry_run: bool) -> Act {
