@@ -88,11 +88,13 @@ Examples:
         names: Vec<String>,
     },
     /// Make a former generation active again
-    #[command(after_help = "Everything of it is checked first. Nothing is fetched. It goes to what was good once.
+    #[command(
+        after_help = "Everything of it is checked first. Nothing is fetched. It goes to what was good once.
 Examples:
   pkg rollback           # the one before
   pkg rollback 3         # generation 3
-  pkg rollback --dry-run # says which it would be; `pkg diff` shows what is different")]
+  pkg rollback --dry-run # says which it would be; `pkg diff` shows what is different"
+    )]
     Rollback {
         /// Number from `pkg history`
         generation: Option<u64>,

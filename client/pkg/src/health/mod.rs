@@ -19,7 +19,7 @@ use crate::policy::BadLayers;
 use crate::target::Target;
 use crate::trial::Policy;
 use plyos_namespace::generation::{Health, HealthKind};
-use plyos_report::{ExitCode, Failure, print_json};
+use plyos_report::{ExitCode, Failure, print_json, say};
 use plyos_storefile::Action;
 use serde_json::json;
 
@@ -82,12 +82,12 @@ fn show(target: &Target) -> Result<(), Failure> {
     }
     match policy {
         Some(policy) => {
-            println!("{} within {} s, {} tries", line(&policy.health), policy.health.timeout, policy.tries)
+            say!("{} within {} s, {} tries", line(&policy.health), policy.health.timeout, policy.tries)
         }
-        None => println!("There is no health policy; `pkg health set` makes one."),
+        None => say!("There is no health policy; `pkg health set` makes one."),
     }
     if let Some(number) = on_trial {
-        println!("Generation {number} is on trial; `pkg health run` decides about it.");
+        say!("Generation {number} is on trial; `pkg health run` decides about it.");
     }
     Ok(())
 }
