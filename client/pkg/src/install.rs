@@ -142,7 +142,7 @@ async fn change(target: &Target, request: &Request<'_>) -> Result<Option<Changed
 pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<Option<Changed>, Failure> {
     let mut writer = target.writer()?;
     let installed = active::installed(target, &writer)?;
-    let changes = resolve::remove(&installed, names).map_err(catalogs::no_plan)?;
+    let changes = resolve::remove(&installed, names).map_err(catalogs::not_installed)?;
     refuse_held(&installed, &changes)?;
     let plan = Plan { changes, kept_back: Vec::new() };
     let why = resolve::why(&plan, &[], &installed, &Why::Asked);

@@ -100,7 +100,10 @@ fn a_rollback_ends_a_trial() {
     assert_eq!(slot(target, 4), "bad: set by the operator");
     let history = target.json(&["history"]);
     let last = history.as_array().unwrap().last().unwrap();
-    assert_eq!((&last["generation"], &last["from"], &last["command"]), (&3.into(), &4.into(), &"pkg rollback".into()));
+    assert_eq!(
+        (&last["generation"], &last["from"], &last["command"]),
+        (&3.into(), &4.into(), &"pkg rollback".into())
+    );
     // Nothing is known against its layers.
     target.pkg(&["upgrade"]).ok();
     assert_eq!((target.generation(), target.cat(VERSION)), (5, b"2".to_vec()));
