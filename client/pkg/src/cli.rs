@@ -91,6 +91,9 @@ pub enum Command {
     /// Check whether changes do the system good, and go back when not
     #[command(subcommand)]
     Health(crate::health::HealthCommand),
+    /// Run a command of a health check, which ends with whoever asked. For `pkg` itself
+    #[command(hide = true)]
+    Watch(crate::health::Watch),
     /// Run what layers declare as services of systemd
     Services(Services),
     /// Settings of this machine

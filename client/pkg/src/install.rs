@@ -6,6 +6,7 @@ use crate::admission;
 use crate::carry_out::{self, Changed, Local, Work};
 use crate::catalogs::{self, Offers};
 use crate::cli::Consent;
+use crate::health;
 use crate::local::{self, LocalLayer};
 use crate::policy::BadLayers;
 use crate::target::{ABIS, Target};
@@ -126,13 +127,16 @@ async fn change(target: &Target, request: &Request<'_>) -> Result<Option<Changed
     // Planned by reading alone at first: a writer reads the maps of all layers and waits for others, which is for nothing
     // when nothing is to be done.
     let store = target.store()?;
+    health::no_trial(&store)?;
     let (mut offers, mut work) = request.plan(target, &store)?;
     if work.plan.changes.is_empty() {
         carry_out::nothing_newer(target, &store, &work.plan.kept_back);
         return Ok(None);
     }
     let mut writer = target.writer()?;
+    health::can_judge(&writer)?;
     if writer.superblock().sequence != store.superblock().sequence {
+        health::no_trial(&writer)?;
         (offers, work) = request.plan(target, &writer)?;
     }
     carry_out::run(target, &mut writer, &offers, work).await
@@ -141,9 +145,11 @@ async fn change(target: &Target, request: &Request<'_>) -> Result<Option<Changed
 /// `pkg remove`
 pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<Option<Changed>, Failure> {
     let mut writer = target.writer()?;
+    health::no_trial(&writer)?;
     let installed = active::installed(target, &writer)?;
     let changes = resolve::remove(&installed, names).map_err(catalogs::not_installed)?;
     refuse_held(&installed, &changes)?;
+    health::can_judge(&writer)?;
     let plan = Plan { changes, kept_back: Vec::new() };
     let why = resolve::why(&plan, &[], &installed, &Why::Asked);
     let superfluous = superfluous_after(&installed, &plan);
@@ -162,8 +168,12 @@ pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<Opt
 /// `pkg autoremove`
 pub fn autoremove(target: &Target, consent: Consent) -> Result<Option<Changed>, Failure> {
     let mut writer = target.writer()?;
+    health::no_trial(&writer)?;
     let installed = active::installed(target, &writer)?;
     let plan = Plan { changes: resolve::superfluous(&installed), kept_back: Vec::new() };
+    if !plan.changes.is_empty() {
+        health::can_judge(&writer)?;
+    }
     let why = plan.changes.iter().map(|_| Why::Unneeded).collect();
     let reason = reason(Action::Remove, "autoremove", &[], consent);
     carry_out::remove(target, &mut writer, &Work::of_removal(plan, why, consent, reason))

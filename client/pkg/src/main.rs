@@ -93,6 +93,7 @@ fn changes_something(command: &Command) -> bool {
         | Command::Mount(_)
         | Command::Umount(_)
         | Command::Health(_)
+        | Command::Watch(_)
         | Command::Services(_)
         | Command::Config(_)
         | Command::Manual(_) => false,
@@ -112,6 +113,7 @@ fn run(target: &Target, command: &Command) -> Result<(), Failure> {
         Command::Mount(args) => mount::mount(target, args),
         Command::Umount(args) => mount::umount(target, args),
         Command::Health(command) => health(target, command),
+        Command::Watch(args) => health::watch(args),
         Command::Services(args) => services::run(target, args),
         Command::Look(command) => look(target, command),
         Command::Repo(command) => repo(target, command),

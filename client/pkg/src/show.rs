@@ -1,10 +1,11 @@
 //! Commands that show what there is: `init`, `search`, `info`, `list`.
 
-use crate::active::{active_generation, installed};
+use crate::active::{generation, installed};
 use crate::catalogs::{Offer, Offers};
 use crate::install::machine;
 use crate::settings::Settings;
 use crate::target::Target;
+use crate::trial;
 use plyos_layer_format::descriptor::Descriptor;
 use plyos_namespace::generation::GenerationLayer;
 use plyos_plan::resolve::{self, split_name};
@@ -163,7 +164,9 @@ fn descriptor_lines(d: &Descriptor) -> Vec<String> {
 /// `pkg list`
 pub fn list(target: &Target) -> Result<(), Failure> {
     let store = target.store()?;
-    let generation = active_generation(&store)?;
+    // As `pkg ls` and a mount show it.
+    let slot = trial::shown(&store);
+    let generation = slot.map(|slot| generation(&store, &slot.generation)).transpose()?;
     let holds = Settings::load(&store)?.holds;
     let held = |layer: &GenerationLayer| holds.contains(&format!("{}/{}", layer.kind, layer.name));
     let layers = generation.iter().flat_map(|generation| generation.layers.iter());

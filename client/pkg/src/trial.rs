@@ -39,6 +39,8 @@ pub enum Verdict<'a> {
     Failed(&'a str),
     /// Nobody found out in as many tries as it had.
     TriesUsedUp(&'a str),
+    /// Its check may not run here, so nobody can find out.
+    NotJudged(&'a str),
     /// The operator ended it by this command: no evidence against its layers, which may be tried again.
     Ended(&'a str),
 }
@@ -86,10 +88,17 @@ pub fn conclude(target: &Target, slot: &Slot, verdict: &Verdict<'_>) -> Result<W
         let event = match verdict {
             Verdict::Healthy(_) => Event::Promote,
             Verdict::Failed(_) => Event::FailHealth(BadReason::HealthCheck),
-            Verdict::TriesUsedUp(_) => Event::TriesUsedUp,
+            Verdict::TriesUsedUp(_) | Verdict::NotJudged(_) => Event::TriesUsedUp,
             Verdict::Ended(_) => Event::FailHealth(BadReason::Operator),
         };
-        let slots = writer.slots().apply(event, at).or_fail(ExitCode::Store, "ending the trial")?;
+        let mut slots = *writer.slots();
+        if matches!(verdict, Verdict::NotJudged(_)) {
+            // No try would find out more.
+            while let Ok(fewer) = slots.apply(Event::BootPicked, at) {
+                slots = fewer;
+            }
+        }
+        let slots = slots.apply(event, at).or_fail(ExitCode::Store, "ending the trial")?;
         let active = writer.slots().active().copied();
         let (shown, from, action, reason) = match verdict {
             Verdict::Healthy(generation) => {
@@ -98,9 +107,10 @@ pub fn conclude(target: &Target, slot: &Slot, verdict: &Verdict<'_>) -> Result<W
                 }
                 (Some(*slot), active, Action::Promotion, "pkg health run")
             }
-            Verdict::Failed(reason) | Verdict::TriesUsedUp(reason) | Verdict::Ended(reason) => {
-                (active, Some(*slot), Action::Return, *reason)
-            }
+            Verdict::Failed(reason)
+            | Verdict::TriesUsedUp(reason)
+            | Verdict::NotJudged(reason)
+            | Verdict::Ended(reason) => (active, Some(*slot), Action::Return, *reason),
         };
         let before = writer.bad_sets().map_err(|error| target.fail(&error))?;
         let mut bad = before.clone();
@@ -115,7 +125,7 @@ pub fn conclude(target: &Target, slot: &Slot, verdict: &Verdict<'_>) -> Result<W
             Verdict::Healthy(_) => {
                 bad.forget(&slot.layer_set);
             }
-            Verdict::TriesUsedUp(_) | Verdict::Ended(_) => {}
+            Verdict::TriesUsedUp(_) | Verdict::NotJudged(_) | Verdict::Ended(_) => {}
         }
         if bad != before {
             put(target, writer, RecordType::BadSets, &bad.emit())?;

@@ -55,6 +55,8 @@ pub struct Health {
     pub spec: String,
     /// Seconds until the check counts as failed; at least 1.
     pub timeout: u32,
+    /// Seconds for which it must go on passing; 0: once is enough.
+    pub hold: u32,
 }
 
 /// One layer of a generation.

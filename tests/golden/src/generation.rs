@@ -78,7 +78,8 @@ pub fn full() -> Result<Generation> {
         layer(Kind::Model, "tiny-llm"),
         layer(Kind::Config, "machine"),
     ];
-    let health = Health { kind: HealthKind::Http, spec: "http://127.0.0.1/health".into(), timeout: 120 };
+    let health =
+        Health { kind: HealthKind::Http, spec: "http://127.0.0.1/health".into(), timeout: 120, hold: 0 };
     Ok(Generation::new(GenerationParts {
         parent: 41,
         state_version: 6,

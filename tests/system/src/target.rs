@@ -50,6 +50,8 @@ impl Target {
     /// `pkg` with arguments, to be run.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = command(&self.pkg, self.folder.path());
+        // What may run as a check of health stands outside of the store, and of this machine's own configuration.
+        command.env("PKG_HEALTH_COMMANDS", self.beside("health-commands"));
         command.env("PKG_STORE", self.store()).args(args);
         command
     }

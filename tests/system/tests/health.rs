@@ -36,7 +36,9 @@ fn offer(world: &World, version: u64) {
 fn policy(target: &Target, timeout: &str) -> (std::path::PathBuf, std::path::PathBuf) {
     let (well, asked) = (target.beside("well"), target.beside("asked"));
     let check = format!("echo $PKG_GENERATION >> {}; test -e {}", asked.display(), well.display());
-    target.pkg(&["health", "set", "--command", &check, "--timeout", timeout]).ok();
+    // Not asked at once: it is to be counted what a change asks.
+    let options = ["--timeout", timeout, "--for", "0", "--force"];
+    target.pkg(&[&["health", "set", "--command", &check], &options[..]].concat()).ok();
     (well, asked)
 }
 
@@ -120,7 +122,7 @@ fn a_check_that_hangs_is_ended() {
     let target = &world.target;
     let mark = target.beside("ended-late");
     let check = format!("sleep 300; touch {}", mark.display());
-    target.pkg(&["health", "set", "--command", &check, "--timeout", "1"]).ok();
+    target.pkg(&["health", "set", "--command", &check, "--timeout", "1", "--force"]).ok();
     offer(&world, 2);
     let line = target.pkg(&["upgrade"]).refused(STORE);
     assert!(line.contains("did not end in time"), "{line}");
@@ -134,20 +136,20 @@ fn addresses_are_asked() {
     let target = &world.target;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    target.pkg(&["health", "set", "--tcp", &address, "--timeout", "30"]).ok();
+    target.pkg(&["health", "set", "--tcp", &address, "--timeout", "30", "--for", "0"]).ok();
     offer(&world, 2);
     target.pkg(&["upgrade"]).ok();
     drop(listener);
-    target.pkg(&["health", "set", "--tcp", &address, "--timeout", "1"]).ok();
+    target.pkg(&["health", "set", "--tcp", &address, "--timeout", "1", "--force"]).ok();
     offer(&world, 3);
     let line = target.pkg(&["upgrade"]).refused(STORE);
     assert!(line.contains("connecting to"), "{line}");
     // The registry is a server as any other.
     let url = |path: &str| format!("http://{}{path}", world.registry.address());
-    target.pkg(&["health", "set", "--http", &url("/v2/"), "--timeout", "30"]).ok();
+    target.pkg(&["health", "set", "--http", &url("/v2/"), "--timeout", "30", "--for", "0"]).ok();
     offer(&world, 4);
     target.pkg(&["upgrade"]).ok();
-    target.pkg(&["health", "set", "--http", &url("/nowhere"), "--timeout", "1"]).ok();
+    target.pkg(&["health", "set", "--http", &url("/nowhere"), "--timeout", "1", "--force"]).ok();
     offer(&world, 5);
     let line = target.pkg(&["upgrade"]).refused(STORE);
     assert!(line.contains("/nowhere answered 404"), "{line}");

@@ -26,7 +26,7 @@ fn world() -> (World, PathBuf) {
     let well = world.target.beside("well");
     fs::write(&well, "").unwrap();
     let check = format!("test -e {}", well.display());
-    world.target.pkg(&["health", "set", "--command", &check, "--timeout", "1"]).ok();
+    world.target.pkg(&["health", "set", "--command", &check, "--timeout", "1", "--for", "0"]).ok();
     (world, well)
 }
 

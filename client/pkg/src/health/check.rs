@@ -1,15 +1,12 @@
 //! One look at whether the system is well.
 
+use super::command;
 use plyos_namespace::generation::{Health, HealthKind};
 use plyos_transfer::Http;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-/// How often a command that runs is looked at.
-const LOOK: Duration = Duration::from_millis(20);
 /// The longest answer of a server that counts as well, in bytes.
 const LONGEST_PAGE: u64 = 16 << 20;
 
@@ -17,7 +14,7 @@ const LONGEST_PAGE: u64 = 16 << 20;
 pub async fn once(health: &Health, generation: u64, time: Duration) -> Result<(), String> {
     let asked = async {
         match health.kind {
-            HealthKind::Command => command(&health.spec, generation, time).await,
+            HealthKind::Command => command::run(&health.spec, generation, time).await,
             HealthKind::Http => http(&health.spec).await,
             HealthKind::Tcp => {
                 let connected = TcpStream::connect(&health.spec).await;
@@ -28,8 +25,11 @@ pub async fn once(health: &Health, generation: u64, time: Duration) -> Result<()
             }
         }
     };
-    // A command ends itself, so that its processes are ended, too.
-    timeout(time + LOOK * 50, asked).await.unwrap_or_else(|_| Err(String::from("it did not answer in time")))
+    if health.kind == HealthKind::Command {
+        // It keeps its time, and says whose it was.
+        return asked.await;
+    }
+    timeout(time, asked).await.unwrap_or_else(|_| Err(format!("{} did not answer in time", health.spec)))
 }
 
 async fn http(url: &str) -> Result<(), String> {
@@ -39,34 +39,5 @@ async fn http(url: &str) -> Result<(), String> {
         Ok(Some(_)) => Ok(()),
         Ok(None) => Err(format!("{url} answered 404")),
         Err(error) => Err(error.to_string()),
-    }
-}
-
-async fn command(line: &str, generation: u64, time: Duration) -> Result<(), String> {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", line]).env("PKG_GENERATION", generation.to_string());
-    // A group of its own, so that what it started can be ended with it.
-    shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    let mut child = shell.spawn().map_err(|error| format!("starting `{line}`: {error}"))?;
-    let group = format!("-{}", child.id());
-    let ended = timeout(time, async {
-        loop {
-            match child.try_wait() {
-                Ok(Some(status)) => return Ok(status),
-                Ok(None) => sleep(LOOK).await,
-                Err(error) => return Err(format!("waiting for `{line}`: {error}")),
-            }
-        }
-    });
-    match ended.await {
-        Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => Err(format!("`{line}` ended with {status}")),
-        Ok(Err(error)) => Err(error),
-        Err(_) => {
-            let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
-            let _ = child.kill();
-            let _ = child.wait();
-            Err(format!("`{line}` did not end in time"))
-        }
     }
 }

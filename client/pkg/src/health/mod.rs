@@ -2,15 +2,22 @@
 //!
 //! The policy (a check, its time, its tries) is part of each generation, as its layers are: [`set`] makes a generation
 //! with it, and every later one takes it over. Such a change is a trial ([`crate::trial`]): it is shown at once, and `pkg health run`
-//! asks the check ([`check`]) until it passes or its time is over; then the trial is promoted, or the former generation is
+//! asks the check ([`check`]) until it has passed for as long as the policy wants or its time is over; then the trial is promoted, or the former generation is
 //! shown again and the reason stands in the history. `install`, `upgrade` and `remove` run it themselves; a systemd timer finishes what a
 //! crash left open.
 
+mod address;
+mod allowed;
+mod before;
 mod check;
 mod cli;
+mod command;
+mod interrupted;
 mod run;
 
-pub use cli::HealthCommand;
+pub use before::{can_judge, no_trial};
+pub use cli::{HealthCommand, Watch};
+pub use command::watch;
 pub use run::after_change;
 
 use crate::activate::{self, Reason, Worth};
@@ -18,28 +25,63 @@ use crate::active::active_generation;
 use crate::policy::BadLayers;
 use crate::target::Target;
 use crate::trial::Policy;
+use allowed::Allowed;
+use cli::SetArgs;
 use plyos_namespace::generation::{Health, HealthKind};
 use plyos_report::{ExitCode, Failure, print_json, say};
 use plyos_storefile::Action;
 use serde_json::json;
+use std::time::Duration;
 
 /// `pkg health`
 pub async fn health(target: &Target, command: &HealthCommand) -> Result<(), Failure> {
     match command {
-        HealthCommand::Set(args) => {
-            let policy = args.policy();
-            replace(target, Some(policy), "pkg health set")
-        }
-        HealthCommand::Clear => replace(target, None, "pkg health clear"),
+        HealthCommand::Set(args) => set(target, args).await,
+        HealthCommand::Clear => clear(target),
         HealthCommand::Show => show(target),
         HealthCommand::Run => run::run(target).await,
     }
+}
+
+/// `pkg health set`: a check that does not pass as things are would condemn every change.
+async fn set(target: &Target, args: &SetArgs) -> Result<(), Failure> {
+    let policy = args.policy();
+    let store = target.store()?;
+    before::no_trial(&store)?;
+    let present = store.slots().active().map(|slot| slot.number).ok_or_else(nothing)?;
+    drop(store);
+    if !args.force {
+        let time = Duration::from_secs(policy.health.timeout.into());
+        check::once(&policy.health, present, time).await.map_err(|why| {
+            let line = format!(
+                "the check does not pass as things are: {why}; nothing was changed (--force sets it without asking)"
+            );
+            Failure::new(ExitCode::Store, line)
+        })?;
+    }
+    if policy.health.kind == HealthKind::Command {
+        Allowed::load()?.add(&policy.health.spec)?;
+    }
+    replace(target, Some(policy), "pkg health set")
+}
+
+/// `pkg health clear`: with the policy goes the permission to run its command.
+fn clear(target: &Target) -> Result<(), Failure> {
+    let policy = active_generation(&target.store()?)?.as_ref().and_then(Policy::of);
+    replace(target, None, "pkg health clear")?;
+    if let Some(Policy { health, .. }) = policy
+        && health.kind == HealthKind::Command
+    {
+        Allowed::load()?.remove(&health.spec)?;
+    }
+    Ok(())
 }
 
 /// Makes a generation of the same layers with another policy. It is good at once: the policy counts from the next change
 /// on.
 fn replace(target: &Target, policy: Option<Policy>, command: &str) -> Result<(), Failure> {
     let mut writer = target.writer()?;
+    before::no_trial(&writer)?;
     let present = active_generation(&writer)?.ok_or_else(nothing)?;
     let text = policy.as_ref().map(|policy| format!(" {}", line(&policy.health))).unwrap_or_default();
     let reason = Reason {
@@ -75,14 +117,16 @@ fn show(target: &Target) -> Result<(), Failure> {
     if target.progress.json() {
         let policy = policy.map(|policy| {
             json!({"kind": word(policy.health.kind), "check": policy.health.spec,
-                   "timeout": policy.health.timeout, "tries": policy.tries})
+                   "timeout": policy.health.timeout, "for": policy.health.hold, "tries": policy.tries})
         });
         print_json(&json!({"policy": policy, "on_trial": on_trial}));
         return Ok(());
     }
     match policy {
         Some(policy) => {
-            say!("{} within {} s, {} tries", line(&policy.health), policy.health.timeout, policy.tries)
+            let Health { timeout, hold, .. } = policy.health;
+            let hold = if hold == 0 { "once".to_owned() } else { format!("for {hold} s on end") };
+            say!("{} ({hold}, within {timeout} s, {} tries)", line(&policy.health), policy.tries);
         }
         None => say!("There is no health policy; `pkg health set` makes one."),
     }

@@ -3,7 +3,8 @@
 //! One process at a time finds out ([`TrialLock`]): a run of the timer leaves at once when somebody else is at it, a command that began the
 //! trial waits for the verdict, whoever finds it. What is decided meanwhile by others is told as it is ([`became`]).
 
-use super::check;
+use super::interrupted::Interruptions;
+use super::{allowed, check};
 use crate::activate;
 use crate::active;
 use crate::carry_out::Changed;
@@ -18,8 +19,6 @@ use std::time::{Duration, Instant};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The longest that one look may take.
-const LONGEST: Duration = Duration::from_secs(10);
 /// Between two attempts to get the lock.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -29,19 +28,23 @@ enum Outcome {
     Returned(String),
 }
 
-impl Outcome {
-    fn json(&self) -> Value {
-        match self {
-            Self::Promoted => json!({"promoted": true, "reason": null}),
-            Self::Returned(reason) => json!({"promoted": false, "reason": reason}),
-        }
+/// Whether it was promoted, and why not; `None` when nobody knows.
+fn verdict_of(outcome: Option<&Outcome>) -> (Option<bool>, Option<&str>) {
+    match outcome {
+        Some(Outcome::Promoted) => (Some(true), None),
+        Some(Outcome::Returned(reason)) => (Some(false), Some(reason)),
+        None => (None, None),
     }
 }
 
 /// `pkg health run`
 pub async fn run(target: &Target) -> Result<(), Failure> {
     let nothing = || {
-        tell(target, None, None, "No generation is on trial.");
+        let line = match trial::on_trial(&target.store()?) {
+            Some(slot) => format!("Generation {} is on trial from the next boot on.", slot.number),
+            None => "No generation is on trial.".to_owned(),
+        };
+        tell(target, None, None, &line);
         Ok(())
     };
     let Some(Trial { slot, .. }) = on_trial(target)? else { return nothing() };
@@ -53,7 +56,7 @@ pub async fn run(target: &Target) -> Result<(), Failure> {
     // Who had the lock before may have decided.
     let Some(trial) = on_trial(target)? else { return nothing() };
     let number = trial.slot.number;
-    let outcome = decide(target, &trial).await?;
+    let outcome = decide_or_end(target, &trial).await?;
     tell(target, Some(number), Some(&outcome), &stays(number));
     match outcome {
         Outcome::Promoted => Ok(()),
@@ -64,8 +67,8 @@ pub async fn run(target: &Target) -> Result<(), Failure> {
 /// What `pkg health run` says when it ends well; for programs also what came of the trial otherwise.
 fn tell(target: &Target, on_trial: Option<u64>, outcome: Option<&Outcome>, line: &str) {
     if target.progress.json() {
-        let said = outcome.map_or(Value::Null, Outcome::json);
-        print_json(&json!({"on_trial": on_trial, "promoted": said["promoted"], "reason": said["reason"]}));
+        let (promoted, reason) = verdict_of(outcome);
+        print_json(&json!({"on_trial": on_trial, "promoted": promoted, "reason": reason}));
     } else if !matches!(outcome, Some(Outcome::Returned(_))) {
         target.progress.step(line);
     }
@@ -75,22 +78,26 @@ fn tell(target: &Target, on_trial: Option<u64>, outcome: Option<&Outcome>, line:
 /// document.
 pub async fn after_change(target: &Target, changed: &Changed, waits: bool) -> Result<(), Failure> {
     let number = changed.generation.number;
-    let outcome = match changed.generation.health {
-        Some(_) if waits => Some(verdict(target, number).await),
-        Some(_) => {
-            let line = "`pkg health run` decides about it, and `pkg rollback` ends it.";
-            target.progress.step(line);
+    let has_policy = changed.generation.health.is_some();
+    let outcome = match waits {
+        _ if !has_policy => None,
+        _ if target.store()?.superblock().boots => {
+            target.progress.step("The trial begins with the next boot; `pkg rollback` ends it.");
             None
         }
-        None => None,
+        true => Some(verdict(target, number).await),
+        false => {
+            target.progress.step("`pkg health run` decides about it, and `pkg rollback` ends it.");
+            None
+        }
     };
     if target.progress.json() {
-        let trial = match &outcome {
-            None if changed.generation.health.is_none() => Value::Null,
-            None => json!({"promoted": null, "reason": null}),
-            Some(Ok(outcome)) => outcome.json(),
-            Some(Err(failure)) => json!({"promoted": null, "reason": failure.message}),
+        let (promoted, reason) = match &outcome {
+            Some(Err(failure)) => (None, Some(failure.message.as_str())),
+            Some(Ok(outcome)) => verdict_of(Some(outcome)),
+            None => verdict_of(None),
         };
+        let trial = if has_policy { json!({"promoted": promoted, "reason": reason}) } else { Value::Null };
         let mut facts = changed.facts.clone();
         if let Value::Object(members) = &mut facts {
             members.insert("trial".to_owned(), trial);
@@ -122,7 +129,7 @@ async fn verdict(target: &Target, number: u64) -> Result<Outcome, Failure> {
         tokio::time::sleep(TURN).await;
     };
     match on_trial(target)? {
-        Some(trial) if trial.slot.number == number => decide(target, &trial).await,
+        Some(trial) if trial.slot.number == number => decide_or_end(target, &trial).await,
         _ => became(target, number),
     }
 }
@@ -149,11 +156,12 @@ struct Trial {
     health: Health,
 }
 
-/// The trial that is under way, if its generation has a health policy. One without is decided by whoever began it: the init of a machine that
-/// boots from the store.
+/// The trial that is under way, if its generation has a health policy and this host shows it. What a machine boots is decided by its
+/// init: its loader has counted the try, and until the next boot nobody has seen the generation run.
 fn on_trial(target: &Target) -> Result<Option<Trial>, Failure> {
     let store = target.store()?;
-    let Some(slot) = trial::on_trial(&store).copied() else { return Ok(None) };
+    let shown = trial::shown(&store).filter(|slot| slot.is_trial());
+    let Some(slot) = shown.copied() else { return Ok(None) };
     let generation = active::generation(&store, &slot.generation)?;
     let policy = Policy::of(&generation);
     Ok(policy.map(|Policy { health, .. }| Trial { slot, generation, health }))
@@ -171,7 +179,22 @@ fn became(target: &Target, number: u64) -> Result<Outcome, Failure> {
     returned.map(|entry| Outcome::Returned(entry.command.clone())).ok_or_else(|| trial::is_over(number))
 }
 
-/// Asks until the check passes or its time is over. To be called with the lock: without it a run that is under way could not be
+/// The same as [`decide`], until somebody wants this process to end: the check ends with it, and the trial goes on.
+async fn decide_or_end(target: &Target, trial: &Trial) -> Result<Outcome, Failure> {
+    let mut interruptions = Interruptions::new()?;
+    tokio::select! {
+        outcome = decide(target, trial) => outcome,
+        () = interruptions.first() => {
+            let line = format!(
+                "the check of generation {} was broken off, so it stays on trial; `pkg health run` asks again, `pkg rollback` ends it",
+                trial.slot.number
+            );
+            Err(Failure::new(ExitCode::Failure, line))
+        }
+    }
+}
+
+/// Asks until the check has passed for long enough or its time is over. To be called with the lock: without it a run that is under way could not be
 /// told from one that broke off.
 async fn decide(target: &Target, trial: &Trial) -> Result<Outcome, Failure> {
     let Trial { slot, generation, health } = trial;
@@ -183,21 +206,107 @@ async fn decide(target: &Target, trial: &Trial) -> Result<Outcome, Failure> {
         let reason = String::from("every run of its check broke off");
         return conclude(&Verdict::TriesUsedUp(&reason), Outcome::Returned(reason.clone()));
     }
+    if let Some(reason) = allowed::refusal(health)? {
+        return conclude(&Verdict::NotJudged(&reason), Outcome::Returned(reason.clone()));
+    }
     // First, so that a check that takes the machine with it is not begun for ever.
     if trial::take_try(target, slot)? == Written::TooLate {
         return became(target, slot.number);
     }
-    let (began, time) = (Instant::now(), Duration::from_secs(health.timeout.into()));
+    let wanted = Wanted {
+        time: Duration::from_secs(health.timeout.into()),
+        hold: Duration::from_secs(health.hold.into()),
+    };
+    let began = Instant::now();
+    // When the first look began of those that passed, one after the other.
+    let mut well: Option<Duration> = None;
+    let mut was_well = false;
     loop {
-        let left = time.saturating_sub(began.elapsed());
-        let Err(why) = check::once(health, slot.number, left.min(LONGEST)).await else {
-            return conclude(&Verdict::Healthy(generation), Outcome::Promoted);
-        };
-        target.progress.detail(&format!("not yet: {why}"));
-        if began.elapsed() + PAUSE >= time {
-            let reason = format!("its health check failed for {} s: {why}", health.timeout);
-            return conclude(&Verdict::Failed(&reason), Outcome::Returned(reason.clone()));
+        let now = began.elapsed();
+        let looked = check::once(health, slot.number, wanted.look(now, well)).await;
+        match &looked {
+            Ok(()) => (well, was_well) = (well.or(Some(now)), true),
+            Err(why) => {
+                well = None;
+                target.progress.detail(&format!("not yet: {why}"));
+            }
         }
-        tokio::time::sleep(PAUSE).await;
+        match (wanted.after(began.elapsed(), well), looked) {
+            (Next::Promote, _) => return conclude(&Verdict::Healthy(generation), Outcome::Promoted),
+            (Next::GiveUp, Err(why)) => {
+                let reason = match was_well {
+                    false => format!("its health check failed for {} s: {why}", health.timeout),
+                    true => format!(
+                        "its health check passed, but not for {} s on end within {} s: {why}",
+                        health.hold, health.timeout
+                    ),
+                };
+                return conclude(&Verdict::Failed(&reason), Outcome::Returned(reason.clone()));
+            }
+            _ => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// What a policy wants: to pass for `hold` on end, and to begin with that within `time`.
+struct Wanted {
+    time: Duration,
+    hold: Duration,
+}
+
+/// What comes after a look.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Promote,
+    GiveUp,
+    LookAgain,
+}
+
+impl Wanted {
+    /// How long the look may take that begins now; one that has passed before is not cut short by the end of the time.
+    fn look(&self, now: Duration, well: Option<Duration>) -> Duration {
+        let left = self.time.saturating_sub(now);
+        if well.is_some() { left.max(self.hold) } else { left }
+    }
+
+    /// What to do now, when all looks have passed since the one that began at `well`. A long look covers the time that it takes.
+    fn after(&self, now: Duration, well: Option<Duration>) -> Next {
+        match well {
+            Some(well) if now.saturating_sub(well) >= self.hold => Next::Promote,
+            Some(_) => Next::LookAgain,
+            None if now + PAUSE >= self.time => Next::GiveUp,
+            None => Next::LookAgain,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn one_success_is_not_enough() {
+        let wanted = Wanted { time: seconds(60), hold: seconds(5) };
+        assert_eq!(wanted.after(seconds(1), Some(seconds(1))), Next::LookAgain);
+        assert_eq!(wanted.after(seconds(6), Some(seconds(1))), Next::Promote);
+        assert_eq!(wanted.after(seconds(6), None), Next::LookAgain);
+        assert_eq!(wanted.after(seconds(60), None), Next::GiveUp);
+        // It began to pass in time, and may go on until it has passed long enough.
+        assert_eq!(wanted.after(seconds(63), Some(seconds(59))), Next::LookAgain);
+        assert_eq!(wanted.after(seconds(64), Some(seconds(59))), Next::Promote);
+        let once = Wanted { hold: seconds(0), ..wanted };
+        assert_eq!(once.after(seconds(1), Some(seconds(1))), Next::Promote);
+    }
+
+    #[test]
+    fn a_look_has_all_the_time_that_is_left() {
+        let wanted = Wanted { time: seconds(25), hold: seconds(5) };
+        assert_eq!(wanted.look(seconds(0), None), seconds(25));
+        assert_eq!(wanted.look(seconds(24), None), seconds(1));
+        assert_eq!(wanted.look(seconds(24), Some(seconds(22))), seconds(5));
     }
 }

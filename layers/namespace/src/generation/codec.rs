@@ -24,7 +24,8 @@ byte_map! {
         HEAP_LEN: 100, 4;
         HEALTH_SPEC: 104, 8;
         CREATED_BY: 112, 8;
-        RESERVED: 120, 40;
+        HEALTH_HOLD: 120, 4;
+        RESERVED: 124, 36;
     }
 }
 
@@ -84,11 +85,13 @@ pub(super) fn check_lengths(parts: &GenerationParts) -> Result<(), GenerationErr
 pub(super) fn emit(generation: &Generation) -> Vec<u8> {
     let parts = &generation.parts;
     let mut heap = HeapWriter::default();
-    let (kind, timeout, spec) =
-        parts.health.as_ref().map_or((0, 0, ""), |health| (health.kind as u8, health.timeout, &health.spec));
+    let (kind, timeout, hold, spec) = parts
+        .health
+        .as_ref()
+        .map_or((0, 0, 0, ""), |health| (health.kind as u8, health.timeout, health.hold, &health.spec));
     let layer_set = generation.layer_set();
     let mut out = vec![0; header::SIZE];
-    let fields: [(Field, &[u8]); 10] = [
+    let fields: [(Field, &[u8]); 11] = [
         (header::NUMBER, &parts.number.to_le_bytes()),
         (header::PARENT, &parts.parent.to_le_bytes()),
         (header::CREATED_AT, &parts.created_at.to_le_bytes()),
@@ -98,6 +101,7 @@ pub(super) fn emit(generation: &Generation) -> Vec<u8> {
         (header::TRIES, &[parts.tries]),
         (header::HEALTH_KIND, &[kind]),
         (header::HEALTH_TIMEOUT, &timeout.to_le_bytes()),
+        (header::HEALTH_HOLD, &hold.to_le_bytes()),
         (header::HEALTH_SPEC, &heap.push(spec)),
     ];
     for (field, value) in fields {
@@ -193,14 +197,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Generation, GenerationError> {
 fn parse_health(view: &View<'_>, heap: &mut HeapReader<'_>) -> Result<Option<Health>, GenerationError> {
     let malformed = GenerationError::Malformed;
     let spec = String::from(heap.take(view.array(header::HEALTH_SPEC)).map_err(malformed)?);
-    let timeout = view.u32(header::HEALTH_TIMEOUT);
+    let (timeout, hold) = (view.u32(header::HEALTH_TIMEOUT), view.u32(header::HEALTH_HOLD));
     match view.u8(header::HEALTH_KIND) {
-        0 if spec.is_empty() && timeout == 0 => Ok(None),
+        0 if spec.is_empty() && timeout == 0 && hold == 0 => Ok(None),
         0 => Err(malformed("it has parts of a health check but none")),
         number => {
             let kind =
                 HealthKind::from_number(number).ok_or(malformed("its health check is of no known kind"))?;
-            Ok(Some(Health { kind, spec, timeout }))
+            Ok(Some(Health { kind, spec, timeout, hold }))
         }
     }
 }

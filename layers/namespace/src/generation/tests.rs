@@ -27,7 +27,12 @@ fn parts() -> GenerationParts {
         created_at: 1_700_000_000,
         state_version: 2,
         tries: 3,
-        health: Some(Health { kind: HealthKind::Http, spec: "http://localhost/".into(), timeout: 30 }),
+        health: Some(Health {
+            kind: HealthKind::Http,
+            spec: "http://localhost/".into(),
+            timeout: 30,
+            hold: 7,
+        }),
         created_by: "pkg install jq".into(),
         layers: vec![
             layer(Kind::Site, "docs", 9),
@@ -135,7 +140,7 @@ fn rules_of_a_generation() {
 
 #[test]
 fn services_need_no_specification() {
-    let health = Some(Health { kind: HealthKind::Services, spec: String::new(), timeout: 1 });
+    let health = Some(Health { kind: HealthKind::Services, spec: String::new(), timeout: 1, hold: 0 });
     let generation = Generation::new(GenerationParts { health, ..parts() }).unwrap();
     assert_eq!(Generation::parse(&generation.emit()), Ok(generation));
 }
@@ -169,7 +174,7 @@ fn malformed_bytes_by_defect() {
     assert!(matches!(Generation::parse(&with(16, &[1])), Err(GenerationError::Preamble(_))));
     assert!(matches!(Generation::parse(&sample()[..sample().len() - 1]), Err(GenerationError::Preamble(_))));
     malformed(&[sample(), vec![0]].concat(), "bytes follow its end");
-    malformed(&with(120, &[1]), "reserved bytes of its header are in use");
+    malformed(&with(124, &[1]), "reserved bytes of its header are in use");
     malformed(&with(56, &[0]), "its layer set is not that of its layers");
     malformed(&with(92, &[4]), "its lengths do not add up");
     malformed(&with(100, &[0]), "its lengths do not add up");
@@ -258,12 +263,12 @@ fn any_layer() -> impl Strategy<Value = GenerationLayer> {
 prop_compose! {
     fn any_generation()(
         numbers in (1u64.., any::<u64>(), any::<u64>(), any::<u32>(), any::<u8>()),
-        health in prop::option::of((1u8..=4, ".{1,20}", 1u32..)),
+        health in prop::option::of((1u8..=4, ".{1,20}", 1u32.., any::<u32>())),
         created_by in ".{0,40}",
         layers in prop::collection::btree_map("[a-z]{1,3}", any_layer(), 0..12),
     ) -> Generation {
         let (number, parent, created_at, state_version, tries) = numbers;
-        let health = health.map(|(kind, spec, timeout)| Health { kind: HealthKind::from_number(kind).unwrap(), spec, timeout });
+        let health = health.map(|(kind, spec, timeout, hold)| Health { kind: HealthKind::from_number(kind).unwrap(), spec, timeout, hold });
         let layers = layers.into_iter().map(|(name, mut layer)| {
             layer.mount = Mount::of(layer.kind, &name);
             layer.name = name;
@@ -300,7 +305,7 @@ proptest! {
         if whole && bytes.len() >= 160 {
             let length = bytes.len() as u64;
             plyos_bytemap::Preamble::v1(*b"PLYGENER", 160, length).emit(&mut bytes);
-            bytes[120..160].fill(0);
+            bytes[124..160].fill(0);
         }
         let _ = Generation::parse(&bytes);
     }
