@@ -344,12 +344,7 @@ fn nothing_to_do(target: &Target, store: &Store, kept_back: &[KeptBack], line: &
 fn report(target: &Target, generation: &Generation, view: &View<'_>, totals: Totals) -> Value {
     let Totals { moved, full } = totals;
     if full > 0 {
-        target.progress.step(&format!(
-            "moved {} of {} ({})",
-            human(moved),
-            human(full),
-            percent(moved, full)
-        ));
+        target.progress.step(&moved_line(moved, full));
     }
     let stands = if generation.health.is_none() { "active" } else { "on trial" };
     target.progress.step(&format!("Generation {} is {stands}.", generation.number));
@@ -364,4 +359,23 @@ fn report(target: &Target, generation: &Generation, view: &View<'_>, totals: Tot
         "full_bytes": full, "changes": view.changes(), "layers": new.collect::<Vec<Value>>(), "removed": gone,
         "kept_back": plan_view::kept_back(view.kept_back),
     })
+}
+
+/// What was moved of the layers. Of small ones manifest and index are more than the whole, and no share of it.
+fn moved_line(moved: u64, full: u64) -> String {
+    if moved > full {
+        return format!("moved {} (the whole layers are {})", human(moved), human(full));
+    }
+    format!("moved {} of {} ({})", human(moved), human(full), percent(moved, full))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_told_where_it_is_one() {
+        assert_eq!(moved_line(256, 1024), "moved 256 B of 1.0 KiB (25.0 %)");
+        assert_eq!(moved_line(1536, 622), "moved 1.5 KiB (the whole layers are 622 B)");
+    }
 }

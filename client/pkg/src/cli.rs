@@ -40,7 +40,8 @@ const EVERYWHERE: &str = "Options of every command";
   pkg ls /usr/bin
   pkg rollback
 
-Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 conflict, 5 signature or hash, 6 architecture, 7 store, 8 network."
+Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 conflict, 5 signature or hash,
+6 architecture, 7 store, 8 network."
 )]
 pub struct Cli {
     /// The store: a file or block device
@@ -116,5 +117,17 @@ mod tests {
     fn command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn notes_and_examples_fit_a_hundred_columns() {
+        use clap::CommandFactory;
+        // Long lines are broken at the terminal's edge, in the middle of what they say.
+        fn look(command: &clap::Command) {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(text.lines().all(|line| line.chars().count() <= 100), "{}:\n{text}", command.get_name());
+            command.get_subcommands().for_each(look);
+        }
+        look(&Cli::command());
     }
 }

@@ -5,7 +5,7 @@ use crate::log;
 use crate::settings::{Ask, AutoClean, Settings};
 use crate::target::Target;
 use plyos_plan::retention::Policy;
-use plyos_report::{ExitCode, Failure, print_json};
+use plyos_report::{ExitCode, Failure, print_json, say};
 use serde_json::{Value, json};
 
 /// A setting: its name, what it is for, and how it is read and written.
@@ -128,7 +128,7 @@ pub fn list(target: &Target) -> Result<(), Failure> {
         return Ok(());
     }
     for setting in ALL {
-        println!("{:<15} {:<8} {}", setting.name, shown(&(setting.get)(&settings)), setting.about);
+        say!("{:<15} {:<8} {}", setting.name, shown(&(setting.get)(&settings)), setting.about);
     }
     Ok(())
 }
@@ -140,7 +140,7 @@ pub fn get(target: &Target, name: &str) -> Result<(), Failure> {
     if target.progress.json() {
         print_json(&to_json(&settings, setting));
     } else {
-        println!("{}", shown(&(setting.get)(&settings)));
+        say!("{}", shown(&(setting.get)(&settings)));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use plyos_namespace::diff::sides::Namespaces;
 use plyos_namespace::diff::{Change, Count, Diff, Summary};
 use plyos_namespace::generation::GenerationLayer;
 use plyos_namespace::namespace::{Found, Sameness};
-use plyos_report::{ExitCode, Failure, OrFail, human, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, human, print_json, say};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 
@@ -159,29 +159,29 @@ fn print(
     bytes: ChunkBytes,
     args: &DiffArgs,
 ) {
-    println!("generation {} -> {}", before.number, after.number);
+    say!("generation {} -> {}", before.number, after.number);
     for LayerChange { before, after } in layers {
         match (before, after) {
             (Some(old), Some(new)) => {
-                println!("  ~ {}/{} {} -> {}", new.kind, new.name, old.version, new.version);
+                say!("  ~ {}/{} {} -> {}", new.kind, new.name, old.version, new.version);
             }
-            (None, Some(new)) => println!("  + {}/{} {}", new.kind, new.name, new.version),
-            (Some(old), None) => println!("  - {}/{} {}", old.kind, old.name, old.version),
+            (None, Some(new)) => say!("  + {}/{} {}", new.kind, new.name, new.version),
+            (Some(old), None) => say!("  - {}/{} {}", old.kind, old.name, old.version),
             (None, None) => {}
         }
     }
     for (letter, path) in &differences.listed {
         // A layer's names must not steer the terminal.
         let path: String = shown(path).chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-        println!("{letter} /{path}");
+        say!("{letter} /{path}");
     }
     if args.stat {
         for (name, summary) in &differences.by_layer {
-            println!("{name:<28} {}", line(summary));
+            say!("{name:<28} {}", line(summary));
         }
     }
-    println!("{}", line(&differences.summary));
-    println!(
+    say!("{}", line(&differences.summary));
+    say!(
         "{} of content in {} chunks that generation {} does not have; {} to fetch",
         human(bytes.content),
         bytes.chunks,

@@ -5,7 +5,7 @@ use crate::target::Target;
 use plyos_blockstore::layout::UNIT;
 use plyos_blockstore::{Holders, LayerState};
 use plyos_ids::LayerId;
-use plyos_report::{Failure, human, print_json};
+use plyos_report::{Failure, human, print_json, say};
 use plyos_storefile::Store;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -114,14 +114,14 @@ fn all_json(
 fn print(store: &Store, held: &Held, layers: &[Sizes], generations: &[Sizes]) {
     let line = |name: &str, sizes: &Sizes| {
         let shared = sizes.all - sizes.own;
-        println!(
+        say!(
             "{:>10} {:>10} {:>10}  {name}",
             human(sizes.all * UNIT),
             human(shared * UNIT),
             human(sizes.own * UNIT)
         );
     };
-    println!("{:>10} {:>10} {:>10}", "in all", "shared", "own");
+    say!("{:>10} {:>10} {:>10}", "in all", "shared", "own");
     let mut rows: Vec<_> = store.layers().zip(layers).collect();
     rows.sort_by_key(|(entry, sizes)| (std::cmp::Reverse(sizes.all), entry.id));
     for (entry, sizes) in rows {

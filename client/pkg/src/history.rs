@@ -8,7 +8,7 @@ use crate::target::Target;
 use plyos_blockstore::UsedMap;
 use plyos_blockstore::layout::UNIT;
 use plyos_namespace::generation::Generation;
-use plyos_report::{ExitCode, Failure, OrFail, human, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, human, print_json, say};
 use plyos_slots::{Slot, SlotState};
 use plyos_storefile::{Extent, HistoryEntry, RecordType, Store};
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ pub fn history(target: &Target) -> Result<(), Failure> {
             (false, true) => "",
             (false, false) => "  (cleaned up)",
         };
-        println!(
+        say!(
             "{mark} {:>4}  {}  {:<10} {}{note}",
             entry.number,
             plyos_trust::time::print(entry.at),
@@ -90,23 +90,23 @@ pub fn status(target: &Target) -> Result<(), Failure> {
         }));
         return Ok(());
     }
-    println!(
+    say!(
         "store         {} ({} of {} used)",
         target.path().display(),
         human(used),
         human(superblock.store_len())
     );
-    println!("layers        {layers} in {generations} generations");
+    say!("layers        {layers} in {generations} generations");
     for (name, slot) in [("A", &slots.a), ("B", &slots.b)] {
         let mark = if slots.active().is_some_and(|active| active == slot) { "  (active)" } else { "" };
-        println!("slot {name}        {}{mark}", slot_line(slot));
+        say!("slot {name}        {}{mark}", slot_line(slot));
     }
     for repository in repositories::list(&store)? {
         let state = match repository.state {
             State::Enabled => String::new(),
             other => format!(" ({})", other.as_str()),
         };
-        println!("repository    {} {}{state}", repository.name, repository.url);
+        say!("repository    {} {}{state}", repository.name, repository.url);
     }
     Ok(())
 }

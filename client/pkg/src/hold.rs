@@ -2,7 +2,7 @@
 //! generation and ends when the layer goes.
 
 use crate::active;
-use crate::catalogs::no_plan;
+use crate::catalogs::not_installed;
 use crate::log;
 use crate::settings::Settings;
 use crate::target::Target;
@@ -34,7 +34,7 @@ pub fn change(target: &Target, names: &[String], hold: Hold) -> Result<(), Failu
             chosen.insert(held.clone());
             continue;
         }
-        let layer = resolve::installed_layer(&installed, name).map_err(no_plan)?;
+        let layer = resolve::installed_layer(&installed, name).map_err(not_installed)?;
         chosen.extend(installed.get(layer).map(|i| format!("{}/{}", i.facts.kind, i.facts.name)));
     }
     let before = settings.holds.clone();

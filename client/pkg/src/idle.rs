@@ -37,7 +37,7 @@ pub fn is_known(target: &Target, store: &Store) -> bool {
 /// Remembers it, unless another writes just now; whether that works is no matter.
 pub fn note(target: &Target, store: &Store, offers: &Offers) {
     let until = offers.repositories.iter().map(|trusted| trusted.catalog.expires).min();
-    let (true, Some(until)) = (offers.all.len() >= LARGE, until) else { return };
+    let (true, Some(until)) = (offers.all.len() >= LARGE && offers.are_whole(), until) else { return };
     let Some(mut writer) = target.writer_at_once() else { return };
     if writer.superblock().sequence != store.superblock().sequence {
         return;

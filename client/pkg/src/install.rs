@@ -155,7 +155,7 @@ pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<Opt
     let mut writer = target.writer()?;
     health::no_trial(&writer)?;
     let installed = active::installed(target, &writer)?;
-    let changes = resolve::remove(&installed, names).map_err(catalogs::no_plan)?;
+    let changes = resolve::remove(&installed, names).map_err(catalogs::not_installed)?;
     refuse_held(&installed, &changes)?;
     health::can_judge(&writer)?;
     let plan = Plan { changes, kept_back: Vec::new() };

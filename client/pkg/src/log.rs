@@ -5,7 +5,7 @@
 
 use crate::activate;
 use crate::target::{ONLY, Target};
-use plyos_report::{ExitCode, Failure, print_json};
+use plyos_report::{ExitCode, Failure, print_json, say};
 use plyos_storefile::{Action, Audit, AuditEntry, History, HistoryEntry, RecordType, Store, Writer};
 use serde_json::{Value, json};
 
@@ -118,9 +118,9 @@ pub fn log(target: &Target, last: Option<usize>, refusals: bool) -> Result<(), F
     }
     for line in shown {
         let word = if line.code == 0 { "done" } else { "refused" };
-        println!("{}  {word:<8} {}", plyos_trust::time::print(line.at), line.command);
+        say!("{}  {word:<8} {}", plyos_trust::time::print(line.at), line.command);
         if !line.said.is_empty() {
-            println!("{:22}{}", "", line.said);
+            say!("{:22}{}", "", line.said);
         }
     }
     Ok(())

@@ -2,6 +2,8 @@
 //!
 //! Each command is a module. Failures become one line on stderr and an exit code here.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod activate;
 mod active;
 mod admission;
@@ -40,6 +42,7 @@ mod rollback;
 mod room;
 mod services;
 mod settings;
+mod settle;
 mod show;
 mod target;
 mod trial;
@@ -50,9 +53,10 @@ mod view;
 use carry_out::Changed;
 use clap::{CommandFactory, Parser};
 use cli::{Change, Cli, Command, ConfigCommand, Enabled, Keep, Look, Manual, RepoCommand};
+use health::HealthCommand;
 use hold::Hold;
 use install::Unsigned;
-use plyos_report::{Failure, Progress, Verbosity, manual};
+use plyos_report::{Failure, Progress, Verbosity, manual, output};
 use plyos_transfer::block_on;
 use policy::BadLayers;
 use repo::add::New;
@@ -65,7 +69,7 @@ fn main() -> std::process::ExitCode {
     let network = if cli.offline { Network::Offline } else { Network::Allowed };
     let target =
         Target::new(&cli.store, network, Progress::new(verbosity, cli.json)).limited(cli.download_limit);
-    match run(&target, &cli.command) {
+    match run(&target, &cli.command).and_then(|()| output::check()) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(failure) => {
             if changes_something(&cli.command) {
@@ -101,15 +105,16 @@ fn changes_something(command: &Command) -> bool {
 fn run(target: &Target, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Change(command) => {
+            let before = settle::shown(target);
             let changed = change(target, command)?;
-            settle(target, async |target| match &changed {
-                Some(changed) => health::after_change(target, changed, command.waits()).await,
+            settle::after(target, before, async |target, asks| match &changed {
+                Some(changed) => health::after_change(target, changed, command.waits() && asks).await,
                 None => Ok(()),
             })
         }
         Command::Mount(args) => mount::mount(target, args),
         Command::Umount(args) => mount::umount(target, args),
-        Command::Health(command) => settle(target, async |target| health::health(target, command).await),
+        Command::Health(command) => health(target, command),
         Command::Watch(args) => health::watch(args),
         Command::Services(args) => services::run(target, args),
         Command::Look(command) => look(target, command),
@@ -121,14 +126,23 @@ fn run(target: &Target, command: &Command) -> Result<(), Failure> {
     }
 }
 
-/// Services follow the active generation before its health is asked, and once more after, for the answer may have brought another back.
-fn settle(target: &Target, ask: impl AsyncFnOnce(&Target) -> Result<(), Failure>) -> Result<(), Failure> {
-    let units = services::usual_units();
-    // What cannot be started now is a matter of the check, and is told if it cannot be started after it either.
-    let _ = services::follow(target, &units);
-    let asked = block_on(ask(target));
-    let followed = services::follow(target, &units);
-    asked.and(followed)
+fn health(target: &Target, command: &HealthCommand) -> Result<(), Failure> {
+    let before = settle::shown(target);
+    match command {
+        // It finishes what a crash left open, so services may have to follow as well.
+        HealthCommand::Run => {
+            settle::always(
+                target,
+                async |target, asks| {
+                    if asks { health::health(target, command).await } else { Ok(()) }
+                },
+            )
+        }
+        _ => {
+            block_on(health::health(target, command))?;
+            settle::after(target, before, async |_, _| Ok(()))
+        }
+    }
 }
 
 /// Gives the generation that the command made, if it may be on trial.
@@ -225,6 +239,10 @@ fn keep(target: &Target, command: &Keep) -> Result<(), Failure> {
         Keep::Pin { generation } => pins::pin(target, *generation),
         Keep::Unpin { generation } => pins::unpin(target, *generation),
         Keep::Grow { size, dry_run } => grow::run(target, *size, act(*dry_run)),
-        Keep::Export(args) => export::run(target, args),
+        Keep::Export(args) => {
+            export::run(target, args)?;
+            // Services that run from there may have waited for it.
+            settle::always(target, async |_, _| Ok(()))
+        }
     }
 }

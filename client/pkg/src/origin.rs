@@ -7,10 +7,11 @@ use globset::{GlobBuilder, GlobMatcher};
 use plyos_layer_format::entry::EntryKind;
 use plyos_namespace::namespace::{Found, Source};
 use plyos_plan::resolve::{similar, split_name};
-use plyos_report::{ExitCode, Failure, OrFail, print_json};
+use plyos_report::output::plain_bytes;
+use plyos_report::{ExitCode, Failure, OrFail, print_json, say};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -38,6 +39,7 @@ pub fn files(target: &Target, names: &[String]) -> Result<(), Failure> {
     }
     let mut rows = Vec::new();
     let mut out = std::io::stdout().lock();
+    let terminal = out.is_terminal();
     for layer in chosen.into_iter().filter_map(|number| view.namespace.layers().get(number)) {
         let prefix = layer.info.mount.path.trim_end_matches('/').as_bytes().to_vec();
         for entry in layer.index.entries() {
@@ -46,6 +48,7 @@ pub fn files(target: &Target, names: &[String]) -> Result<(), Failure> {
                 continue;
             }
             let path = [prefix.as_slice(), b"/", &entry.path].concat();
+            let path = if terminal { plain_bytes(&path) } else { path };
             if target.progress.json() {
                 rows.push(json!(shown(&path)));
             } else if out.write_all(&path).and_then(|()| out.write_all(b"\n")).is_err() {
@@ -211,12 +214,12 @@ impl Origin {
                 .source
                 .map_or_else(|| "no layer: a directory that leads to a mount".to_owned(), |s| text(view, s))
         };
-        println!("{}  /{}", name(&self.found), shown(&self.found.entry.path));
+        say!("{}  /{}", name(&self.found), shown(&self.found.entry.path));
         if let Some(target) = &self.target {
-            println!("  leads to   {}  /{}", name(target), shown(&target.entry.path));
+            say!("  leads to   {}  /{}", name(target), shown(&target.entry.path));
         }
-        self.others().for_each(|source| println!("  also       {}", text(view, source)));
-        self.hidden.iter().for_each(|source| println!("  hidden     {}", text(view, *source)));
+        self.others().for_each(|source| say!("  also       {}", text(view, source)));
+        self.hidden.iter().for_each(|source| say!("  hidden     {}", text(view, *source)));
     }
 
     fn to_json(&self, view: &View) -> Value {

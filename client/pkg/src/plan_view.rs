@@ -8,9 +8,9 @@ use crate::settings::Ask;
 use crate::target::Target;
 use plyos_ids::{Kind, LayerId};
 use plyos_plan::resolve::{KeptBack, Why};
-use plyos_report::{ExitCode, Failure, OrFail, human, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, human, print_json, prompt, tell};
 use serde_json::{Value, json};
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 
 /// Longest column of names or versions that others are lined up with.
 const COLUMN: usize = 28;
@@ -187,11 +187,12 @@ impl View<'_> {
     /// Shows the plan, and asks when a person is there.
     pub fn agree(&self, target: &Target, consent: Consent, ask: Ask) -> Result<Answer, Failure> {
         let progress = &target.progress;
-        let person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        // Results may go through a pipe while a person is there.
+        let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         let asks = person && ask == Ask::Yes && !consent.yes && !consent.dry_run && !progress.json();
         // Whoever is asked sees what about, also with --quiet.
-        let say = |line: &String| if asks { println!("{line}") } else { progress.step(line) };
-        self.lines().iter().for_each(say);
+        let show = |line: &String| if asks { tell!("{line}") } else { progress.step(line) };
+        self.lines().iter().for_each(show);
         if consent.dry_run {
             if progress.json() {
                 print_json(&self.to_json());
@@ -201,8 +202,7 @@ impl View<'_> {
         if !asks {
             return Ok(Answer::Go);
         }
-        print!("Proceed? [Y/n] ");
-        std::io::stdout().flush().or_fail(ExitCode::Failure, "asking")?;
+        prompt!("Proceed? [Y/n] ");
         let mut answer = String::new();
         let read = std::io::stdin()
             .lock()

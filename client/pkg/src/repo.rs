@@ -8,7 +8,7 @@ use crate::catalogs;
 use crate::log;
 use crate::repositories::{self, Repository, State};
 use crate::target::{Target, record};
-use plyos_report::{ExitCode, Failure, OrFail, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, print_json, say};
 use plyos_storefile::{RecordType, Store};
 use plyos_trust::keyring::Keyring;
 use plyos_trust::tuf::{self, Envelope, Root};
@@ -28,7 +28,7 @@ pub fn list(target: &Target) -> Result<(), Failure> {
         return Ok(());
     }
     for Repository { name, url, channel, priority, state, .. } in &repositories {
-        println!("{name:<16} {:<9} {priority:>4} {channel:<8} {url}", state.as_str());
+        say!("{name:<16} {:<9} {priority:>4} {channel:<8} {url}", state.as_str());
     }
     if repositories.is_empty() {
         target.progress.step("No repository is known; `pkg repo add URL --root FILE` adds one.");
@@ -77,37 +77,34 @@ pub fn show(target: &Target, name: &str) -> Result<(), Failure> {
         print_json(&value);
         return Ok(());
     }
-    println!("{}  {}", repository.name, repository.url);
-    println!("state         {}", repository.state.as_str());
-    println!("priority      {}", repository.priority);
-    println!("channel       {}", repository.channel);
+    say!("{}  {}", repository.name, repository.url);
+    say!("state         {}", repository.state.as_str());
+    say!("priority      {}", repository.priority);
+    say!("channel       {}", repository.channel);
     if repository.ca.is_some() {
-        println!("authority     its own, beside the public ones (--ca)");
+        say!("authority     its own, beside the public ones (--ca)");
     }
     match &root {
-        Some(root) => println!(
+        Some(root) => say!(
             "root          version {}, {} of {} keys sign, until {}",
             root.header().version,
             root.root().threshold(),
             root.root().keys().len(),
             plyos_trust::time::print(root.header().expires)
         ),
-        None => println!("root          missing; `pkg repo add` brings it back"),
+        None => say!("root          missing; `pkg repo add` brings it back"),
     }
-    println!(
-        "keyring       {}",
-        keyring.map_or("none yet".to_owned(), |version| format!("version {version}"))
-    );
+    say!("keyring       {}", keyring.map_or("none yet".to_owned(), |version| format!("version {version}")));
     match &offered {
-        Ok(trusted) => println!(
+        Ok(trusted) => say!(
             "catalog       {} layers, until {}",
             offers(trusted),
             plyos_trust::time::print(trusted.catalog.timestamp.header().expires)
         ),
-        Err(failure) => println!("catalog       {failure}"),
+        Err(failure) => say!("catalog       {failure}"),
     }
-    println!("installed     {} layers from it", installed.len());
-    installed.iter().for_each(|layer| println!("              {layer}"));
+    say!("installed     {} layers from it", installed.len());
+    installed.iter().for_each(|layer| say!("              {layer}"));
     Ok(())
 }
 

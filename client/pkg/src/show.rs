@@ -10,7 +10,7 @@ use plyos_layer_format::descriptor::Descriptor;
 use plyos_namespace::generation::GenerationLayer;
 use plyos_plan::resolve::{self, split_name};
 use plyos_plan::version;
-use plyos_report::{ExitCode, Failure, human, print_json};
+use plyos_report::{ExitCode, Failure, human, plain, print_json, say};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -61,12 +61,12 @@ pub fn search(target: &Target, text: &str) -> Result<(), Failure> {
     }
     for offer in newest.values() {
         let d = &offer.descriptor;
-        println!(
+        say!(
             "{:<28} {:<20} {:>9}  {}",
             format!("{}/{}", d.kind(), d.name()),
             d.version(),
             human(offer.custom.size.blob),
-            d.summary()
+            plain(d.summary())
         );
     }
     Ok(())
@@ -107,18 +107,18 @@ pub fn info(target: &Target, name: &str) -> Result<(), Failure> {
                 print_json(&value);
                 return Ok(());
             }
-            print_descriptor(&offer.descriptor);
+            descriptor_lines(&offer.descriptor).iter().for_each(|line| say!("{line}"));
             let state =
                 installed_version.map_or_else(|| "no".to_owned(), |version| format!("yes, {version}"));
-            println!("installed     {state}");
-            println!(
+            say!("installed     {state}");
+            say!(
                 "download      {}, {} installed",
                 human(offer.custom.size.blob),
                 human(offer.custom.size.content)
             );
-            println!("channels      {}", offer.custom.channels.join(", "));
-            println!("repository    {}", offers.repository(offer)?.repository.name);
-            println!("identity      {}", offer.custom.layer);
+            say!("channels      {}", plain(&offer.custom.channels.join(", ")));
+            say!("repository    {}", offers.repository(offer)?.repository.name);
+            say!("identity      {}", offer.custom.layer);
             Ok(())
         }
         Err(error) => match here {
@@ -126,9 +126,11 @@ pub fn info(target: &Target, name: &str) -> Result<(), Failure> {
                 if target.progress.json() {
                     print_json(&json!({"name": here.facts.name, "installed": here.facts.version}));
                 } else {
-                    println!(
+                    say!(
                         "{}/{} {} is installed and not on offer any more",
-                        here.facts.kind, here.facts.name, here.facts.version
+                        here.facts.kind,
+                        here.facts.name,
+                        here.facts.version
                     );
                 }
                 Ok(())
@@ -141,30 +143,22 @@ pub fn info(target: &Target, name: &str) -> Result<(), Failure> {
     }
 }
 
-fn print_descriptor(d: &Descriptor) {
-    println!("{}/{} {} for {}", d.kind(), d.name(), d.version(), d.arch());
+/// What a publisher says of a layer, in lines that steer no terminal.
+fn descriptor_lines(d: &Descriptor) -> Vec<String> {
+    let mut lines = vec![format!("{}/{} {} for {}", d.kind(), d.name(), d.version(), d.arch())];
     let texts = [
-        ("summary", d.summary()),
-        ("license", d.license()),
-        ("homepage", d.homepage()),
-        ("abi", d.abi().unwrap_or_default()),
+        ("summary", d.summary().to_owned()),
+        ("license", d.license().to_owned()),
+        ("homepage", d.homepage().to_owned()),
+        ("abi", d.abi().unwrap_or_default().to_owned()),
+        ("needs", d.depends().join(", ")),
+        ("provides", d.provides().join(", ")),
+        ("conflicts", d.conflicts().join(", ")),
+        ("replaces", d.replaces().join(", ")),
     ];
-    for (name, value) in texts {
-        if !value.is_empty() {
-            println!("{name:<13} {value}");
-        }
-    }
-    let lists = [
-        ("needs", d.depends()),
-        ("provides", d.provides()),
-        ("conflicts", d.conflicts()),
-        ("replaces", d.replaces()),
-    ];
-    for (name, values) in lists {
-        if !values.is_empty() {
-            println!("{name:<13} {}", values.join(", "));
-        }
-    }
+    let there = texts.iter().filter(|(_, value)| !value.is_empty());
+    lines.extend(there.map(|(name, value)| format!("{name:<13} {}", plain(value))));
+    lines
 }
 
 /// `pkg list`
@@ -191,7 +185,7 @@ pub fn list(target: &Target) -> Result<(), Failure> {
             [(!layer.asked, "needed by another"), (held(layer), "held"), (layer.unsigned, "unsigned")];
         let notes: Vec<&str> = notes.into_iter().filter(|(is, _)| *is).map(|(_, note)| note).collect();
         let why = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) };
-        println!(
+        say!(
             "{:<28} {:<20} {}{why}",
             format!("{}/{}", layer.kind, layer.name),
             layer.version,
@@ -199,4 +193,20 @@ pub fn list(target: &Target) -> Result<(), Failure> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plyos_ids::Kind;
+
+    #[test]
+    fn what_a_publisher_says_stays_on_its_line() {
+        let mut d = Descriptor::new(Kind::Site, "docs", "1", "any").unwrap();
+        d.set_summary("\u{1b}[2J\u{9b}H\u{202e}good\nlicense       free").unwrap();
+        d.set_homepage("https://x/\u{7}").unwrap();
+        let sign = '\u{fffd}';
+        let summary = format!("summary       {sign}[2J{sign}H{sign}good{sign}license       free");
+        assert_eq!(descriptor_lines(&d)[1..], [summary, format!("homepage      https://x/{sign}")]);
+    }
 }

@@ -26,8 +26,20 @@ pub async fn update(target: &Target, act: Act) -> Result<(), Failure> {
         return Err(Failure::new(ExitCode::NotFound, line));
     }
     target.need_network("fetching the newest catalogs")?;
+    let mut first: Option<Failure> = None;
     for repository in followed {
-        let outcome = update_one(target, &repository, act).await?;
+        let outcome = match update_one(target, &repository, act).await {
+            Ok(outcome) => outcome,
+            // The others go on: one server that is down must not keep the fixes of the rest away.
+            Err(failure) => {
+                rows.push(json!({"name": repository.name, "problem": failure.message}));
+                match &first {
+                    Some(_) => target.progress.warn(&failure.message),
+                    None => first = Some(failure),
+                }
+                continue;
+            }
+        };
         target.progress.step(&format!(
             "{}: {} layers on offer, signed {}, {}",
             repository.name,
@@ -41,13 +53,13 @@ pub async fn update(target: &Target, act: Act) -> Result<(), Failure> {
         ));
         rows.push(json!({
             "name": repository.name, "offers": outcome.offers, "signed_at": outcome.signed,
-            "changed": outcome.changed, "downloaded_bytes": outcome.downloaded, "dry_run": act == Act::DryRun,
+            "changed": outcome.changed, "downloaded_bytes": outcome.downloaded, "dry_run": act == Act::DryRun, "problem": null,
         }));
     }
     if target.progress.json() {
         print_json(&json!(rows));
     }
-    Ok(())
+    first.map_or(Ok(()), Err)
 }
 
 struct Outcome {

@@ -5,6 +5,7 @@ use crate::target::Target;
 use plyos_layer_build::export::ContentSource;
 use plyos_layer_format::entry::{Entry, EntryKind};
 use plyos_namespace::namespace::Found;
+use plyos_report::output::plain_bytes;
 use plyos_report::{ExitCode, Failure, OrFail, print_json};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
@@ -103,11 +104,9 @@ pub fn ls(target: &Target, path: &Path, long: bool) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let terminal = out.is_terminal();
     for row in &rows {
-        let mut line = if long { long_line(&view, row) } else { row.entry.name().to_vec() };
-        if terminal {
-            // A layer's names must not steer the terminal.
-            line.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b'?');
-        }
+        let line = if long { long_line(&view, row) } else { row.entry.name().to_vec() };
+        // A layer's names must not steer the terminal.
+        let line = if terminal { plain_bytes(&line) } else { line };
         if out.write_all(&line).and_then(|()| out.write_all(b"\n")).is_err() {
             break;
         }

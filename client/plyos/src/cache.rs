@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use plyos_layer_build::FrameCache;
-use plyos_report::{ExitCode, Failure, OrFail, Progress, human, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, Progress, human, print_json, say};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -81,7 +81,7 @@ fn report(progress: &Progress, folder: &str, frames: u64, bytes: u64) -> Result<
     if progress.json() {
         print_json(&json!({"folder": folder, "frames": frames, "bytes": bytes}));
     } else {
-        println!("{folder}: {frames} frames, {}", human(bytes));
+        say!("{folder}: {frames} frames, {}", human(bytes));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use plyos_custody::keys::{self, Role};
 use plyos_custody::repository::{Proposal, RootEdit, Workspace};
 use plyos_ids::KeyId;
-use plyos_report::{ExitCode, Failure, OrFail, Progress, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, Progress, print_json, say, tell};
 use plyos_trust::tuf::Root;
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Read, Write};
@@ -168,8 +168,8 @@ fn sign(
             let line = "signing a proposal is asked for on a terminal; look at it with `plyos ceremony show`, then say --yes";
             return Err(Failure::new(ExitCode::Usage, line));
         }
-        eprintln!("{}", lines(&proposal)?.join("\n"));
-        eprint!("Sign this with {}? [y/N] ", key.display());
+        tell!("{}", lines(&proposal)?.join("\n"));
+        plyos_report::prompt!("Sign this with {}? [y/N] ", key.display());
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).or_fail(ExitCode::Failure, "reading the answer")?;
         if !matches!(answer.trim(), "y" | "Y" | "yes") {
@@ -204,10 +204,7 @@ fn commit(
     if progress.json() {
         print_json(&json!({"root": root, "keyring": keyring, "refused_offers": refused}));
     } else {
-        println!(
-            "root version {root}, keyring version {keyring}; next: plyos publish --repo {}",
-            repo.display()
-        );
+        say!("root version {root}, keyring version {keyring}; next: plyos publish --repo {}", repo.display());
     }
     Ok(())
 }
@@ -231,7 +228,7 @@ fn show(path: &Path, proposal: &Proposal, progress: &Progress) -> Result<(), Fai
         print_json(&json!({"proposal": path, "changes": changes, "outcome": outcome, "signed": signed}));
         return Ok(());
     }
-    println!("{}:\n{}", path.display(), lines(proposal)?.join("\n"));
+    say!("{}:\n{}", path.display(), lines(proposal)?.join("\n"));
     Ok(())
 }
 

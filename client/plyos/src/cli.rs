@@ -25,7 +25,8 @@ use std::path::PathBuf;
   plyos push ./tree 127.0.0.1:5000/hello:1 --kind package --name hello --version 1
   plyos publish --repo ./repo 127.0.0.1:5000/hello:1
 
-Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 conflict, 5 signature or hash, 6 architecture, 7 store, 8 network."
+Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 conflict, 5 signature or hash,
+6 architecture, 7 store, 8 network."
 )]
 pub struct Cli {
     /// Facts as JSON on stdout

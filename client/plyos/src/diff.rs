@@ -12,7 +12,7 @@ use plyos_namespace::diff::{Change, Count, Diff, Summary};
 use plyos_namespace::namespace::NamespaceLayer;
 use plyos_plan::fetch::policy::SMALL_BLOB;
 use plyos_plan::fetch::{Piece, Policy, spans};
-use plyos_report::{ExitCode, Failure, OrFail, Progress, human, percent, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, Progress, human, percent, print_json, say};
 use plyos_transfer::{Http, Reference};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -37,9 +37,9 @@ pub async fn run(args: &DiffArgs, progress: &Progress) -> Result<(), Failure> {
     if progress.json() {
         print_json(&to_json(&old, &new, &summary, &upgrade, args.files.then_some(listed.as_slice())));
     } else {
-        println!("{} -> {}", title(&old), title(&new));
+        say!("{} -> {}", title(&old), title(&new));
         for change in &listed {
-            println!("{} /{}", change.letter(), shown(change));
+            say!("{} /{}", change.letter(), shown(change));
         }
         print(&summary, &upgrade);
     }
@@ -133,15 +133,10 @@ fn shown(change: &Change<LayerEntry>) -> String {
 
 fn print(summary: &Summary, upgrade: &Upgrade) {
     for (name, count) in summary.rows().into_iter().filter(|(_, count)| count.number() > 0) {
-        println!(
-            "  {name:<16} {} files, {} directories, {}",
-            count.files,
-            count.directories,
-            human(count.bytes)
-        );
+        say!("  {name:<16} {} files, {} directories, {}", count.files, count.directories, human(count.bytes));
     }
-    println!("  {:<16} {} of {} shared", "chunks", upgrade.shared, upgrade.chunks);
-    println!(
+    say!("  {:<16} {} of {} shared", "chunks", upgrade.shared, upgrade.chunks);
+    say!(
         "  {:<16} {} in {} ranges, {} of index and tables: {} of the blob",
         "an upgrade moves",
         human(upgrade.range_bytes),

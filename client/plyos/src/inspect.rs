@@ -6,7 +6,7 @@ use plyos_layer_format::entry::{Entry, EntryKind};
 use plyos_layer_format::frames::FrameTable;
 use plyos_layer_format::index::Index;
 use plyos_layer_format::pages::SlicePages;
-use plyos_report::{ExitCode, Failure, OrFail, Progress, human, percent, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, Progress, human, percent, print_json, say};
 use plyos_transfer::{Http, Reference};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -123,23 +123,20 @@ impl Facts {
     }
 
     fn print(&self, args: &Inspect) {
-        println!("{}", self.title);
+        say!("{}", self.title);
         for (name, value) in &self.lines {
-            println!("  {name:<12} {value}");
+            say!("  {name:<12} {value}");
         }
         if args.tree {
-            println!();
+            say!("");
             for entry in &self.tree {
-                println!("{}", tree_line(entry));
+                say!("{}", tree_line(entry));
             }
         }
         if args.chunks {
-            println!();
+            say!("");
             for chunk in &self.chunks {
-                println!(
-                    "{} {:>8} at {:>12} stored {:>8}",
-                    chunk.id, chunk.length, chunk.offset, chunk.stored
-                );
+                say!("{} {:>8} at {:>12} stored {:>8}", chunk.id, chunk.length, chunk.offset, chunk.stored);
             }
         }
     }

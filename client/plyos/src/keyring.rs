@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use plyos_custody::keys::Role;
 use plyos_custody::repository::{KeyringEdit, Powers, Workspace, powers};
 use plyos_ids::{Kind, KindSet, LayerId};
-use plyos_report::{ExitCode, Failure, OrFail, Progress, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, Progress, print_json, say};
 use plyos_trust::custom::LayerCustom;
 use plyos_trust::keyring::{LayerKey, Revocation};
 use serde_json::{Value, json};
@@ -166,7 +166,7 @@ pub fn run(
     if progress.json() {
         print_json(&json!({"version": version, "refused_offers": refused}));
     } else {
-        println!("keyring version {version}; next: plyos publish --repo {}", change.repo.display());
+        say!("keyring version {version}; next: plyos publish --repo {}", change.repo.display());
     }
     Ok(())
 }
@@ -260,18 +260,18 @@ fn show(workspace: &Workspace, progress: &Progress) {
         print_json(&json!({"version": statement.version, "keys": keys, "revocations": revocations}));
         return;
     }
-    println!("keyring version {}", statement.version);
+    say!("keyring version {}", statement.version);
     for key in &statement.keys {
         let state = if revoked(key) { " (revoked)" } else { "" };
-        println!("key {}{state}\n  {}", key.key_id, powers(key));
+        say!("key {}{state}\n  {}", key.key_id, powers(key));
         if let Some(path) = file_of(key) {
-            println!("  file {}", path.display());
+            say!("  file {}", path.display());
         }
     }
     for entry in &statement.revocations {
         match entry {
-            Revocation::Key(id) => println!("revoked key {id}"),
-            Revocation::Layer(id) => println!("revoked layer {id}"),
+            Revocation::Key(id) => say!("revoked key {id}"),
+            Revocation::Layer(id) => say!("revoked layer {id}"),
         }
     }
 }

@@ -7,7 +7,7 @@ use plyos_custody::{
     Signer as _,
     keys::{self, Label, Protection},
 };
-use plyos_report::{ExitCode, Failure, OrFail, Progress, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, Progress, print_json, say};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -41,8 +41,8 @@ pub enum KeysCommand {
     },
     /// Encrypt a key file, or give it another passphrase; the key stays the same
     #[command(
-        after_help = "The old passphrase, if there is one, comes from --passphrase-file or PLYOS_PASSPHRASE or is asked for;
-the new one from --new-passphrase-file, or is asked for.
+        after_help = "The old passphrase, if there is one, comes from --passphrase-file or PLYOS_PASSPHRASE or is asked
+for; the new one from --new-passphrase-file, or is asked for.
 Examples:
   plyos keys protect repo/keys/root.key
   plyos keys protect repo/keys/timestamp.key --plain"
@@ -113,9 +113,9 @@ fn new(
     if progress.json() {
         print_json(&json!({"key_id": id, "secret": secret, "public": public}));
     } else {
-        println!("key {id}");
-        println!("  secret {} (keep it safe, and off the registry)", secret.display());
-        println!("  public {}", public.display());
+        say!("key {id}");
+        say!("  secret {} (keep it safe, and off the registry)", secret.display());
+        say!("  public {}", public.display());
     }
     Ok(())
 }
@@ -127,6 +127,6 @@ fn show(file: &Path, label: &Label, progress: &Progress) {
         print_json(&json!({"key_id": id, "role": role, "encrypted": label.encrypted, "file": file}));
     } else {
         let encrypted = if label.encrypted { ", encrypted" } else { "" };
-        println!("key {id}\n  role {}{encrypted}\n  file {}", label.role, file.display());
+        say!("key {id}\n  role {}{encrypted}\n  file {}", label.role, file.display());
     }
 }

@@ -12,13 +12,12 @@ const LONGEST: u64 = 4096;
 
 /// `plyos login`
 #[derive(Debug, Args)]
-#[command(
-    after_help = "The password is tried before it is kept, in REGISTRY_AUTH_FILE or else in ~/.config/plyos/auth.json, which nobody
-else can read. Without keeping anything: PLYOS_REGISTRY_USER and PLYOS_REGISTRY_PASSWORD.
+#[command(after_help = "The password is tried before it is kept, in REGISTRY_AUTH_FILE or else in
+~/.config/plyos/auth.json, which nobody else can read. Without keeping anything:
+PLYOS_REGISTRY_USER and PLYOS_REGISTRY_PASSWORD.
 Examples:
   plyos login registry.example.org
-  plyos login 127.0.0.1:5000 --username ci --password-stdin < password"
-)]
+  plyos login 127.0.0.1:5000 --username ci --password-stdin < password")]
 pub struct Login {
     /// HOST or HOST:PORT
     pub registry: String,
@@ -97,7 +96,7 @@ fn ask_user() -> Result<String, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::new(ExitCode::Usage, "no account was named; give it with --username"));
     }
-    eprint!("User name: ");
+    plyos_report::prompt!("User name: ");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).or_fail(ExitCode::Failure, "reading the user name")?;
     Ok(line.trim().to_owned())

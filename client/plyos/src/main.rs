@@ -3,6 +3,8 @@
 //! Each command is a module: it reads its arguments, calls the crates that do the work and prints the result. Failures
 //! become one line on stderr and an exit code here.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod agreement;
 mod base;
 mod cache;
@@ -43,7 +45,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
-    match run(&cli) {
+    match run(&cli).and_then(|()| plyos_report::output::check()) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(failure) => failure.report("plyos"),
     }

@@ -3,7 +3,7 @@
 use crate::cli::RepoCommand;
 use crate::passphrase::Source;
 use plyos_custody::repository::{InitOptions, Workspace};
-use plyos_report::{ExitCode, Failure, OrFail, Progress, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, Progress, print_json, say};
 use plyos_transfer::Http;
 use plyos_transfer::catalog::Catalog;
 use serde_json::{Value, json};
@@ -38,18 +38,18 @@ fn init(dir: &Path, catalog: &str, options: &InitOptions, progress: &Progress) -
     if progress.json() {
         print_json(&json!({"workspace": dir, "catalog": catalog.url(), "root": root, "root_sha256": sha256}));
     } else {
-        println!(
+        say!(
             "Made {} with new keys in {}; keep it off the registry.",
             dir.display(),
             dir.join("keys").display()
         );
         if options.root_keys > 1 {
-            println!(
+            say!(
                 "Give the root keys (keys/root-N.key) to their holders, and keep none here that is not yours."
             );
         }
-        println!("Targets need the root:\n  {}\n  sha256 {sha256}", root.display());
-        println!("Next: plyos push …, then plyos publish --repo {} PLACE…", dir.display());
+        say!("Targets need the root:\n  {}\n  sha256 {sha256}", root.display());
+        say!("Next: plyos push …, then plyos publish --repo {} PLACE…", dir.display());
     }
     Ok(())
 }

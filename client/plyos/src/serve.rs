@@ -2,7 +2,7 @@
 
 use crate::serve_options::Serve;
 use plyos_registry::{Error, Loaded, LogConfig, Server};
-use plyos_report::{ExitCode, Failure, OrFail, Verbosity};
+use plyos_report::{ExitCode, Failure, OrFail, Verbosity, put, tell};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub async fn run(args: &Serve, verbosity: Verbosity) -> Result<(), Failure> {
     let loaded = load(args, verbosity)?;
     if args.print_config {
-        print!("{}", loaded.print());
+        put!("{}", loaded.print());
         return Ok(());
     }
     let config = loaded.config;
@@ -31,16 +31,16 @@ pub async fn run(args: &Serve, verbosity: Verbosity) -> Result<(), Failure> {
     };
     let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
     let server = Server::open(config).await.map_err(failure)?;
-    eprintln!("listening on {scheme}://{address}");
+    tell!("listening on {scheme}://{address}");
     if let Some((_, address)) = &metrics {
-        eprintln!("metrics on http://{address}/metrics");
+        tell!("metrics on http://{address}/metrics");
     }
     let shutdown = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        eprintln!("stopping");
+        tell!("stopping");
     };
     let metrics = metrics.map(|(listener, _)| listener);
     tokio::select! {

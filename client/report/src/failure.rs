@@ -42,8 +42,8 @@ impl Failure {
     /// Prints the line on stderr and gives the process's exit code.
     pub fn report(&self, program: &str) -> std::process::ExitCode {
         // One line, whatever an error's text holds.
-        let line: String = self.message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        eprintln!("{program}: {line}");
+        let line: String = self.message.chars().map(|c| if crate::is_unseen(c) { ' ' } else { c }).collect();
+        crate::tell!("{program}: {line}");
         std::process::ExitCode::from(self.code as u8)
     }
 }

@@ -1,9 +1,8 @@
 //! Completions and man pages of a program, from the definition that its `--help` comes from.
 
-use crate::{ExitCode, Failure, OrFail, Progress, print_json};
+use crate::{ExitCode, Failure, OrFail, Progress, print_json, put};
 use clap::Command;
 use serde_json::json;
-use std::io::Write;
 use std::path::Path;
 
 pub use clap_complete::Shell;
@@ -11,11 +10,13 @@ pub use clap_complete::Shell;
 /// Prints the completions of a program for a shell.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// When they are no text.
 pub fn completions(mut program: Command, shell: Shell) -> Result<(), Failure> {
     let (name, mut script) = (program.get_name().to_owned(), Vec::new());
     clap_complete::generate(shell, &mut program, name, &mut script);
-    std::io::stdout().write_all(&script).or_fail(ExitCode::Failure, "writing the completions")
+    let script = String::from_utf8(script).or_fail(ExitCode::Failure, "making the completions")?;
+    put!("{script}");
+    Ok(())
 }
 
 /// Writes a page for a program and for each of its commands to a folder.

@@ -46,7 +46,7 @@ impl Progress {
     /// A step that a person likes to see on stdout.
     pub fn step(&self, text: &str) {
         if !self.json && self.verbosity >= Verbosity::Normal {
-            println!("{text}");
+            crate::say!("{text}");
         }
     }
 
@@ -58,14 +58,14 @@ impl Progress {
     /// A detail, with `-v`, on stderr.
     pub fn detail(&self, text: &str) {
         if self.verbosity >= Verbosity::Verbose {
-            eprintln!("{text}");
+            crate::tell!("{text}");
         }
     }
 
     /// A warning on stderr.
     pub fn warn(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
-            eprintln!("warning: {text}");
+            crate::tell!("warning: {text}");
         }
     }
 

@@ -1,11 +1,14 @@
 //! Several repositories with their own roots: whose offers count, what rests, and what is left of one that was removed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests may panic")]
 
-use plyos_test_system::publisher::Layer;
+use plyos_test_system::publisher::{Layer, now};
 use plyos_test_system::trees::Tree;
 use plyos_test_system::world::World;
+use std::time::Duration;
 
 const NOT_FOUND: i32 = 3;
+const SIGNATURE: i32 = 5;
+const NETWORK: i32 = 8;
 const CONFLICT: i32 = 4;
 
 fn tool(says: &str) -> Tree {
@@ -126,4 +129,58 @@ fn what_is_installed_outlives_its_repository() {
     target.pkg(&["clean", "--all"]).ok();
     target.pkg(&["repo", "remove", "other"]).ok();
     target.refuses(NOT_FOUND, &["repo", "show", "other"]);
+}
+
+#[test]
+fn a_repository_that_is_down_keeps_nobody_from_the_others() {
+    let (world, mut dead) = (World::new(), World::empty());
+    let (url, root) = (dead.catalog(), dead.publisher.root_sha256().to_owned());
+    dead.release(&tool("theirs"), &Layer::package("tool", "2"));
+    // The first to be asked.
+    world.target.pkg(&["repo", "add", &url, "--root", &root, "--name", "aaa"]).ok();
+    dead.registry.stop();
+    world.release(&tool("ours"), &Layer::package("tool", "1"));
+
+    let updated = world.target.pkg(&["--json", "update"]);
+    assert_eq!(updated.code, Some(NETWORK), "{}", updated.stderr);
+    assert_eq!(updated.stderr.lines().count(), 1, "{}", updated.stderr);
+    let rows: serde_json::Value = serde_json::from_slice(&updated.stdout).unwrap();
+    assert!(rows[0]["problem"].is_string() && rows[0]["name"] == "aaa", "{rows}");
+    assert_eq!((&rows[1]["name"], &rows[1]["changed"]), (&"main".into(), &true.into()));
+
+    let installed = world.target.pkg(&["install", "tool"]).ok();
+    assert!(installed.stderr.contains("'aaa' was never fetched"), "{}", installed.stderr);
+    assert_eq!(world.target.cat("/usr/bin/tool"), b"ours");
+}
+
+#[test]
+fn names_of_a_repository_that_expired_fall_to_nobody_below_it() {
+    let (world, other) = two();
+    let target = &world.target;
+    target.pkg(&["repo", "set", "other", "--priority", "10"]).ok();
+    world.release(&tool("ours, newer"), &Layer::package("tool", "3"));
+    world.release(&Tree::new().file("page", "1"), &Layer::new("site", "docs", "1"));
+    let ends = now() + 6;
+    other.publisher.sign_at(&other.registry, ends - 7 * 86_400);
+    target.pkg(&["update"]).ok();
+    while now() <= ends {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(target.pkg(&["update"]).code, Some(SIGNATURE));
+    // What only it offers has its failure; what others offer is there.
+    let refused = target.pkg(&["install", "tool"]);
+    assert_eq!(refused.code, Some(SIGNATURE), "{}", refused.stderr);
+    assert!(refused.stderr.lines().last().unwrap().contains("'other'"), "{}", refused.stderr);
+    let installed = target.pkg(&["install", "docs"]).ok();
+    assert!(
+        installed.stderr.contains("expired") && installed.stderr.contains("left aside"),
+        "{}",
+        installed.stderr
+    );
+    assert_eq!(target.cat("/www/docs/page"), b"1");
+
+    other.publisher.publish(&[]);
+    target.pkg(&["update"]).ok();
+    target.pkg(&["install", "tool"]).ok();
+    assert_eq!(target.cat("/usr/bin/tool"), b"theirs");
 }

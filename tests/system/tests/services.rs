@@ -14,6 +14,27 @@ use std::process::Command;
 const STORE: i32 = 7;
 const NOT_FOUND: i32 = 3;
 
+/// Writes down what it is told, keeps who is active, and fails for units that TOLD.fail has a part of the name of.
+const SYSTEMCTL: &str = r#"#!/bin/sh
+mkdir -p TOLD.active
+if [ "$1" = is-active ]; then
+    shift
+    for unit; do [ -e "TOLD.active/$unit" ] && echo active || echo inactive; done
+    exit 0
+fi
+shift 2
+verb=$1
+[ -e TOLD.fail ] && echo "$@" | grep -qf TOLD.fail && { echo 'Job failed: see the log' >&2; exit 1; }
+echo "$@" >>TOLD
+shift
+for unit; do
+    case $verb in
+    stop) rm -f "TOLD.active/$unit" ;;
+    *) touch "TOLD.active/$unit" ;;
+    esac
+done
+"#;
+
 /// A world whose target has a folder of units and a systemctl.
 struct Machine {
     world: World,
@@ -28,10 +49,7 @@ impl Machine {
         let [units, told, root, bin] = ["units", "told", "root", "bin"].map(|name| world.target.beside(name));
         fs::create_dir(&root).unwrap();
         fs::create_dir(&bin).unwrap();
-        let script = format!(
-            "#!/bin/sh\n[ -e {0}.fail ] && {{ echo 'Job failed: see the log' >&2; exit 1; }}\nshift 2\necho \"$@\" >>{0}\n",
-            told.display()
-        );
+        let script = SYSTEMCTL.replace("TOLD", told.to_str().unwrap());
         fs::write(bin.join("systemctl"), script).unwrap();
         fs::set_permissions(bin.join("systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
         Self { world, units, told, root }
@@ -41,7 +59,18 @@ impl Machine {
         let path =
             format!("{}:{}", self.world.target.beside("bin").display(), std::env::var("PATH").unwrap());
         let mut command = self.world.target.command(args);
-        Running::start(command.env("PKG_UNITS", &self.units).env("PATH", path)).end()
+        let users = self.world.target.beside("service-users");
+        command.env("PKG_SERVICE_USERS", users).env("PKG_UNITS", &self.units).env("PATH", path);
+        Running::start(&mut command).end()
+    }
+
+    /// From now on systemctl fails for units with this in their line, or for none.
+    fn fails(&self, part: Option<&str>) {
+        let file = self.told.with_extension("fail");
+        match part {
+            Some(part) => fs::write(file, part).unwrap(),
+            None => fs::remove_file(file).unwrap(),
+        }
     }
 
     fn start(&self) -> Ended {
@@ -71,7 +100,7 @@ impl Machine {
     fn written(&self) -> Vec<String> {
         let names =
             fs::read_dir(&self.units).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = names.collect();
+        let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
         names.sort();
         names
     }
@@ -154,7 +183,7 @@ fn another_store_changes_nothing_here_and_failures_are_told() {
     assert!(refused.refused(1).contains("are followed here"));
     assert!(machine.told().is_empty());
 
-    fs::write(machine.told.with_extension("fail"), "").unwrap();
+    machine.fails(Some("web"));
     let failed = machine.pkg(&["remove", "web"]);
     assert_eq!(failed.code, Some(STORE));
     let said = failed.stderr;
@@ -163,8 +192,9 @@ fn another_store_changes_nothing_here_and_failures_are_told() {
         "{said}"
     );
     assert_eq!(machine.world.target.installed(), ["plain 1"]);
+    machine.told();
     // Once it can be done, it is.
-    fs::remove_file(machine.told.with_extension("fail")).unwrap();
+    machine.fails(None);
     machine.start().ok();
     assert_eq!(machine.told().first().unwrap(), "stop plyos:package:web:front.service");
 }
@@ -179,6 +209,7 @@ fn units_can_be_shown_and_systemd_understands_them() {
         "restart = \"always\"\nprincipal = \"nobody\"\ncapabilities = [\"net\"]",
     );
     machine.pkg(&["install", "web"]).ok();
+    fs::write(machine.world.target.beside("service-users"), "package/web nobody\n").unwrap();
     let shown =
         String::from_utf8(machine.pkg(&["services", "show", "web", "--root", "/srv/x"]).ok().stdout).unwrap();
     for line in [
@@ -206,4 +237,140 @@ fn units_can_be_shown_and_systemd_understands_them() {
     let complaints: Vec<_> =
         said.lines().filter(|line| line.contains("plyos") && !line.contains("is not executable")).collect();
     assert!(complaints.is_empty(), "{said}");
+}
+
+#[test]
+fn what_could_not_be_started_is_started_by_the_next_look() {
+    let machine = Machine::new();
+    machine.offer("web", "1", &["front", "back"], "");
+    machine.pkg(&["install", "web"]).ok();
+    machine.start().ok();
+    machine.told();
+
+    machine.offer("web", "2", &["front", "back"], "");
+    machine.fails(Some("front"));
+    let failed = machine.pkg(&["upgrade"]);
+    assert_eq!(failed.code, Some(STORE), "{}", failed.stderr);
+    assert!(failed.stderr.contains("Job failed: see the log"), "{}", failed.stderr);
+    // One does not stand in the way of the other.
+    assert_eq!(machine.told(), ["daemon-reload", "restart plyos:package:web:back.service"]);
+    let listed = machine.pkg(&["services", "list"]).ok().text();
+    assert!(
+        listed.lines().any(|line| line.contains("front") && line.contains("to be started anew")),
+        "{listed}"
+    );
+
+    let still = machine.start();
+    assert_eq!((still.code, machine.told()), (Some(1), vec!["daemon-reload".to_owned()]), "{}", still.stderr);
+    machine.fails(None);
+    machine.start().ok();
+    assert_eq!(machine.told(), ["daemon-reload", "restart plyos:package:web:front.service"]);
+    machine.start().ok();
+    assert!(machine.told().is_empty(), "all is as it should be");
+
+    // What ended by itself is told as it is, and started when that is asked for.
+    fs::remove_file(machine.told.with_extension("active").join("plyos:package:web:front.service")).unwrap();
+    let listed = machine.pkg(&["--json", "services", "list"]).json();
+    assert_eq!(listed["services"][0]["state"], "inactive", "{listed}");
+    machine.start().ok();
+    assert_eq!(machine.told(), ["start plyos:package:web:front.service"]);
+}
+
+#[test]
+fn a_service_that_cannot_be_started_ends_the_trial() {
+    let machine = Machine::new();
+    machine.offer("web", "1", &["front"], "");
+    machine.pkg(&["install", "web"]).ok();
+    machine.start().ok();
+    machine.pkg(&["health", "set", "--command", "true"]).ok();
+    let good = machine.world.target.generation();
+    machine.told();
+
+    machine.offer("web", "2", &["front"], "");
+    // The new unit fails, the old one does not.
+    let script = machine.world.target.beside("bin").join("systemctl");
+    let text = fs::read_to_string(&script).unwrap();
+    let picky =
+        format!("grep -q 'web 2' {}/*front.service 2>/dev/null && touch TOLD.new\n", machine.units.display());
+    let fails =
+        "[ -e TOLD.new ] && [ \"$3\" = restart ] && { rm TOLD.new; echo 'no such port' >&2; exit 1; }\n";
+    let new = format!("{picky}{fails}").replace("TOLD", machine.told.to_str().unwrap());
+    fs::write(&script, text.replacen("#!/bin/sh\n", &format!("#!/bin/sh\n{new}"), 1)).unwrap();
+
+    let failed = machine.pkg(&["upgrade"]);
+    assert_eq!(failed.code, Some(STORE), "{}", failed.stderr);
+    assert!(
+        failed.stderr.contains("was given up") && failed.stderr.contains("no such port"),
+        "{}",
+        failed.stderr
+    );
+    assert_eq!(machine.world.target.generation(), good);
+    assert_eq!(machine.told(), ["daemon-reload", "daemon-reload", "restart plyos:package:web:front.service"]);
+    // It is evidence: the same layers are not tried again by themselves.
+    machine.pkg(&["upgrade"]).refused(STORE);
+}
+
+#[test]
+fn no_service_is_root_or_somebody_else_by_its_own_word() {
+    let machine = Machine::new();
+    machine.offer("good", "1", &["good"], "");
+    for (name, principal) in [("evil", "root"), ("db", "daemon")] {
+        machine.offer(name, "1", &[name], &format!("principal = \"{principal}\""));
+    }
+    machine.pkg(&["install", "good", "evil", "db"]).ok();
+    let started = machine.start();
+    assert_eq!(started.code, Some(1), "{}", started.stderr);
+    assert!(started.stderr.contains("which is root"), "{}", started.stderr);
+    assert!(started.stderr.contains("`package/db daemon` in /etc/plyos/service-users"), "{}", started.stderr);
+    assert_eq!(machine.written(), ["plyos-services.target", "plyos:package:good:good.service"]);
+    let unit = fs::read_to_string(machine.units.join("plyos:package:good:good.service")).unwrap();
+    assert!(unit.contains("DynamicUser=yes\nUser=plyos-good\n"), "{unit}");
+
+    let users = machine.world.target.beside("service-users");
+    fs::write(&users, "package/db daemon\npackage/evil root\n").unwrap();
+    fs::set_permissions(&users, fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(machine.start().refused(1).contains("others than its owner may write it"));
+    fs::set_permissions(&users, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(machine.start().code, Some(1), "root is refused whoever allowed it");
+    let unit = fs::read_to_string(machine.units.join("plyos:package:db:db.service")).unwrap();
+    assert!(unit.contains("\nUser=daemon\n") && !unit.contains("DynamicUser"), "{unit}");
+    assert_eq!(machine.written().len(), 3);
+}
+
+#[test]
+fn services_wait_until_the_export_shows_the_generation() {
+    let machine = Machine::new();
+    let exported = machine.world.target.beside("exported");
+    let (dir, link) = (exported.to_str().unwrap().to_owned(), exported.join("current"));
+    machine.offer("web", "1", &["front"], "");
+    machine.pkg(&["install", "web"]).ok();
+    machine.pkg(&["export", &dir]).ok();
+    machine.pkg(&["services", "start", "--root", link.to_str().unwrap()]).ok();
+    machine.told();
+
+    machine.offer("web", "2", &["front"], "");
+    let upgraded = machine.pkg(&["upgrade"]).ok();
+    assert!(upgraded.stderr.contains("does not show it yet"), "{}", upgraded.stderr);
+    assert!(machine.told().is_empty(), "the old program would have been started anew");
+    machine.pkg(&["services", "start", "--root", link.to_str().unwrap()]).refused(STORE);
+    machine.pkg(&["export", &dir]).ok();
+    assert_eq!(machine.told(), ["daemon-reload", "restart plyos:package:web:front.service"]);
+}
+
+#[test]
+fn what_changes_nothing_touches_no_service() {
+    let machine = Machine::new();
+    machine.offer("web", "1", &["front"], "");
+    machine.offer("db", "1", &["db"], "");
+    machine.pkg(&["install", "web"]).ok();
+    machine.start().ok();
+    machine.told();
+    // Something is left to be done, so a look would do it.
+    fs::remove_file(machine.units.join("plyos:package:web:front.service")).unwrap();
+    machine.pkg(&["install", "--dry-run", "db"]).ok();
+    machine.pkg(&["upgrade"]).ok();
+    machine.pkg(&["health", "show"]).ok();
+    assert!(machine.told().is_empty());
+    machine.pkg(&["health", "run"]).ok();
+    assert_eq!(machine.told(), ["daemon-reload", "start plyos:package:web:front.service"]);
 }

@@ -42,9 +42,9 @@ Examples:
     },
     /// Say which layer a path comes from
     #[command(
-        after_help = "Symbolic links on the way are followed. A link itself is named with what it leads to, a path that several
-layers have with those whose file is hidden, a directory with all layers that take part in it. With --json one
-object for each path.
+        after_help = "Symbolic links on the way are followed. A link itself is named with what it leads to, a path that
+several layers have with those whose file is hidden, a directory with all layers that take part in
+it. With --json one object for each path.
 Examples:
   pkg which /usr/bin/jq
   pkg which /bin/sh /etc/hosts
@@ -65,8 +65,9 @@ Examples:
     History,
     /// Show what was done and what was refused, the newest last
     #[command(
-        after_help = "The history of generations, and with it what changed none: repositories, holds, settings, clean-ups, and what
-was refused for a conflict, a signature or the machine. The same refusal again within ten minutes is not written.
+        after_help = "The history of generations, and with it what changed none: repositories, holds, settings,
+clean-ups, and what was refused for a conflict, a signature or the machine. The same refusal again
+within ten minutes is not written.
 Examples:
   pkg log
   pkg log -n 5

@@ -55,7 +55,8 @@ Examples:
     },
     /// Change channel, priority, or whether a repository is used
     #[command(
-        after_help = "A repository that rests (--enabled no) is neither updated nor installed from; what came from it works on.
+        after_help = "A repository that rests (--enabled no) is neither updated nor installed from; what came from it
+works on.
 Examples:
   pkg repo set main --priority 10
   pkg repo set main --enabled no
@@ -82,8 +83,8 @@ Examples:
     /// Forget a repository and what it offers
     #[command(
         alias = "delete",
-        after_help = "What is installed from it stays and works, and gets no new versions. Its root and keyring are kept for as long as
-a generation in the store has a layer from it.
+        after_help = "What is installed from it stays and works, and gets no new versions. Its root and keyring are kept
+for as long as a generation in the store has a layer from it.
 Examples:
   pkg repo remove main --dry-run
   pkg repo remove main"

@@ -28,7 +28,7 @@ use crate::trial::Policy;
 use allowed::Allowed;
 use cli::SetArgs;
 use plyos_namespace::generation::{Health, HealthKind};
-use plyos_report::{ExitCode, Failure, print_json};
+use plyos_report::{ExitCode, Failure, print_json, say};
 use plyos_storefile::Action;
 use serde_json::json;
 use std::time::Duration;
@@ -126,12 +126,12 @@ fn show(target: &Target) -> Result<(), Failure> {
         Some(policy) => {
             let Health { timeout, hold, .. } = policy.health;
             let hold = if hold == 0 { "once".to_owned() } else { format!("for {hold} s on end") };
-            println!("{} ({hold}, within {timeout} s, {} tries)", line(&policy.health), policy.tries);
+            say!("{} ({hold}, within {timeout} s, {} tries)", line(&policy.health), policy.tries);
         }
-        None => println!("There is no health policy; `pkg health set` makes one."),
+        None => say!("There is no health policy; `pkg health set` makes one."),
     }
     if let Some(number) = on_trial {
-        println!("Generation {number} is on trial; `pkg health run` decides about it.");
+        say!("Generation {number} is on trial; `pkg health run` decides about it.");
     }
     Ok(())
 }

@@ -39,9 +39,12 @@ pub enum Command {
     },
     /// Start the services, and keep them as the active generation says from now on
     #[command(
-        after_help = "Units are written below /run, so they are gone after a reboot; pkg-services.service starts them again.
-After each install, upgrade, remove or rollback, services of layers that are gone are stopped, new ones are started,
-and those whose layer changed are restarted. All others keep running.
+        after_help = "Units are written below /run, so they are gone after a reboot; pkg-services.service starts them
+again. After each install, upgrade, remove or rollback, services of layers that are gone are
+stopped, new ones are started, and those whose layer changed are restarted; after `pkg export`
+where they run from an exported tree. All others keep running.
+A service runs as a user made for its layer. It may be a user of the machine where a line
+`KIND/NAME USER` in /etc/plyos/service-users says so, and never root.
 Examples:
   pkg mount /srv/system --background && pkg services start --root /srv/system
   pkg services start --root /srv/exported/current"

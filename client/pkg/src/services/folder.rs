@@ -1,16 +1,23 @@
 //! The folder of units: what stands there of ours, and what has to happen so that it is what it should be.
+//!
+//! A unit is written before systemd is told of it, so its text alone does not say what runs. A mark beside it does: it is made before the
+//! text is written, and goes when `systemctl` has succeeded. Whoever breaks off in between leaves it to the next look.
 
+use super::systemd::{all_or_each, systemctl};
 use super::unit::Unit;
 use plyos_report::{ExitCode, Failure, OrFail};
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// What our units' names begin with.
 const OURS: &str = "plyos:";
 /// The unit that all others are part of, and that says which store is followed.
 pub const TARGET: &str = "plyos-services.target";
+/// Held by whoever changes units; its own file, for the folder itself anybody may lock.
+const LOCK: &str = ".plyos-services.lock";
 /// Longest unit of ours.
 const LONGEST: u64 = 4 << 20;
 
@@ -23,27 +30,38 @@ pub struct Followed {
     pub root: PathBuf,
 }
 
-/// What is to be done with services.
+/// A unit of ours that stands in the folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its text.
+    pub text: String,
+    /// Whether systemd was not yet told of this text, or could not do what it was told.
+    pub pending: bool,
+}
+
+/// What is to be done with services, or was done.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Steps {
     /// Units to be stopped and removed.
     pub stop: Vec<String>,
     /// Units that are new.
     pub start: Vec<String>,
-    /// Units that stand there with another text.
+    /// Units that stand there with another text, or whose text does not run yet.
     pub restart: Vec<String>,
 }
 
 impl Steps {
     /// From what stands in the folder to what should.
-    pub fn between(there: &BTreeMap<String, String>, wanted: &[Unit]) -> Self {
+    pub fn between(there: &BTreeMap<String, Standing>, wanted: &[Unit]) -> Self {
         let mut steps = Self::default();
         let gone = |name: &&String| !wanted.iter().any(|unit| unit.name == **name);
         steps.stop = there.keys().filter(gone).cloned().collect();
         for unit in wanted {
             match there.get(&unit.name) {
                 None => steps.start.push(unit.name.clone()),
-                Some(text) if *text != unit.text => steps.restart.push(unit.name.clone()),
+                Some(standing) if standing.pending || standing.text != unit.text => {
+                    steps.restart.push(unit.name.clone())
+                }
                 Some(_) => {}
             }
         }
@@ -61,8 +79,20 @@ impl Steps {
 pub struct Folder<'a>(pub &'a Path);
 
 impl Folder<'_> {
-    /// Our units that stand there, with their texts.
-    pub fn units(&self) -> Result<BTreeMap<String, String>, Failure> {
+    /// Makes the folder and locks it: of two that follow a store one waits, and then looks at the store as it is.
+    pub fn lock(&self) -> Result<File, Failure> {
+        let path = self.0.join(LOCK);
+        let open = || {
+            std::fs::create_dir_all(self.0)?;
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            file.lock().map(|()| file)
+        };
+        open().or_fail(ExitCode::Failure, format_args!("locking {}", path.display()))
+    }
+
+    /// Our units that stand there.
+    pub fn units(&self) -> Result<BTreeMap<String, Standing>, Failure> {
         let doing = format!("reading units in {}", self.0.display());
         let mut found = BTreeMap::new();
         let names = match std::fs::read_dir(self.0) {
@@ -77,7 +107,9 @@ impl Folder<'_> {
                 continue;
             };
             // What cannot be read as ours is written anew.
-            found.insert(name.to_owned(), self.read(name)?.unwrap_or_default());
+            let text = self.read(name)?.unwrap_or_default();
+            let pending = self.0.join(mark(name)).exists();
+            found.insert(name.to_owned(), Standing { text, pending });
         }
         Ok(found)
     }
@@ -115,29 +147,35 @@ impl Folder<'_> {
         self.write(TARGET, &text)
     }
 
-    /// Does what is to be done. Services are stopped before their units go, and all new units are known to systemd before one is started, so
-    /// that they may need each other.
-    pub fn carry_out(&self, steps: &Steps, wanted: &[Unit]) -> Result<(), Failure> {
-        if !steps.stop.is_empty() {
-            systemctl("stop", &steps.stop)?;
-        }
-        for name in &steps.stop {
+    /// Does what is to be done, as far as it can be done; gives what was, and the first failure. Services are stopped before their units go, and
+    /// all new units are known to systemd before one is started, so that they may need each other.
+    pub fn carry_out(&self, steps: &Steps, wanted: &[Unit]) -> (Steps, Result<(), Failure>) {
+        let mut done = Steps::default();
+        let failed = self.change(steps, wanted, &mut done);
+        (done, failed.and_then(|first| first.map_or(Ok(()), Err)))
+    }
+
+    fn change(&self, steps: &Steps, wanted: &[Unit], done: &mut Steps) -> Result<Option<Failure>, Failure> {
+        let (stopped, not_stopped) = all_or_each("stop", &steps.stop);
+        for name in &stopped {
             self.remove(name)?;
+            self.remove(&mark(name))?;
         }
-        for unit in wanted
-            .iter()
-            .filter(|unit| steps.start.contains(&unit.name) || steps.restart.contains(&unit.name))
-        {
+        done.stop = stopped;
+        let changed =
+            wanted.iter().filter(|u| steps.start.contains(&u.name) || steps.restart.contains(&u.name));
+        for unit in changed {
+            self.write(&mark(&unit.name), "")?;
             self.write(&unit.name, &unit.text)?;
         }
-        systemctl("daemon-reload", &[])?;
-        if !steps.restart.is_empty() {
-            systemctl("restart", &steps.restart)?;
+        systemctl("daemon-reload", &[]).map_err(|failure| not_stopped.clone().unwrap_or(failure))?;
+        let (restarted, not_restarted) = all_or_each("restart", &steps.restart);
+        let (started, not_started) = all_or_each("start", &steps.start);
+        for name in restarted.iter().chain(&started) {
+            self.remove(&mark(name))?;
         }
-        if !steps.start.is_empty() {
-            systemctl("start", &steps.start)?;
-        }
-        Ok(())
+        (done.restart, done.start) = (restarted, started);
+        Ok(not_stopped.or(not_restarted).or(not_started))
     }
 
     /// Follows no more.
@@ -162,20 +200,9 @@ impl Folder<'_> {
     }
 }
 
-/// Runs systemctl, whose own words explain a failure.
-fn systemctl(verb: &str, units: &[String]) -> Result<(), Failure> {
-    let doing = format!("`systemctl {verb}`");
-    let mut command = Command::new("systemctl");
-    command.args(["--no-ask-password", "--quiet", verb]).args(units).stdin(Stdio::null());
-    let output = command.output().or_fail(ExitCode::Failure, format_args!("running {doing}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing").trim();
-    let line =
-        format!("{doing} ended with {}: {said}; `systemctl status 'plyos:*'` tells more", output.status);
-    Err(Failure::new(ExitCode::Failure, line))
+/// Name of the mark of a unit that systemd has still to be told of.
+fn mark(name: &str) -> String {
+    format!(".{name}.pending")
 }
 
 #[cfg(test)]
@@ -188,14 +215,18 @@ mod tests {
 
     #[test]
     fn only_what_changed_is_touched() {
-        let there =
-            [("a", "1"), ("b", "1"), ("c", "1")].map(|(name, text)| (name.to_owned(), text.to_owned()));
-        let wanted = [unit("a", "1"), unit("b", "2"), unit("d", "1")];
+        let standing = |text: &str, pending| Standing { text: text.to_owned(), pending };
+        let there = [("a", false), ("b", false), ("c", false), ("e", true)]
+            .map(|(name, pending)| (name.to_owned(), standing("1", pending)));
+        let wanted = [unit("a", "1"), unit("b", "2"), unit("d", "1"), unit("e", "1")];
         let steps = Steps::between(&there.into(), &wanted);
-        let expected =
-            Steps { stop: vec!["c".to_owned()], start: vec!["d".to_owned()], restart: vec!["b".to_owned()] };
+        let expected = Steps {
+            stop: vec!["c".to_owned()],
+            start: vec!["d".to_owned()],
+            restart: ["b", "e"].map(str::to_owned).into(),
+        };
         assert_eq!(steps, expected);
-        let there = wanted.iter().map(|unit| (unit.name.clone(), unit.text.clone())).collect();
+        let there = wanted.iter().map(|unit| (unit.name.clone(), standing(&unit.text, false))).collect();
         assert!(Steps::between(&there, &wanted).is_empty());
     }
 

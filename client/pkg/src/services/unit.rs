@@ -3,7 +3,8 @@
 //! What a descriptor says is signed, but by a publisher and not by the machine's owner: it can name a program and what that needs, and nothing
 //! of it can become another directive. The unit grants what was asked for and is understood, and takes everything else away.
 
-use plyos_ids::LayerId;
+use super::users::User;
+use plyos_ids::{Kind, LayerId};
 use plyos_layer_format::descriptor::{Descriptor, Service};
 use std::fmt::Write;
 use std::path::Path;
@@ -25,9 +26,12 @@ pub struct Unit {
 /// Why a service cannot be a unit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    /// Its principal is no name of a user.
-    #[error("its principal '{0}' is no name of a user")]
-    Principal(String),
+    /// Content runs nothing.
+    #[error("a {0} may have no services; a package may")]
+    Kind(Kind),
+    /// A program that would not be looked for where it is named.
+    #[error("its program '{0}' has '.' or '..' in its path")]
+    Program(String),
     /// A word for restarting that is not known.
     #[error("restart '{0}' is not known here; it may be no, on-failure or always")]
     Restart(String),
@@ -63,14 +67,21 @@ impl Granted {
 }
 
 /// The unit of a service of a layer, in a generation that lies at `root`. With a `base` in the generation, `root` is the service's whole file
-/// system; without, the machine's own is, and the program alone comes from `root`.
+/// system; without, the machine's own is, and the program alone comes from `root`. It runs as `user`.
 pub fn unit(
     descriptor: &Descriptor,
     layer: LayerId,
     service: &Service,
+    user: &User,
     root: &Path,
     base: bool,
 ) -> Result<Unit, UnitError> {
+    if matches!(descriptor.kind(), Kind::Site | Kind::Model) {
+        return Err(UnitError::Kind(descriptor.kind()));
+    }
+    if service.exec.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err(UnitError::Program(service.exec.clone()));
+    }
     let place = root.to_str().filter(|path| path.starts_with('/') && !path.contains(char::is_control));
     let place = place.ok_or_else(|| UnitError::Root(root.display().to_string()))?.trim_end_matches('/');
     let (kind, owner) = (descriptor.kind(), descriptor.name());
@@ -105,8 +116,15 @@ pub fn unit(
         line(&format!("RootDirectory={}", specifiers(place)));
         line("MountAPIVFS=yes");
     }
-    line(&user(&service.principal)?);
-    line(&format!("StateDirectory=plyos/{owner}"));
+    match user {
+        User::Made(name) => {
+            line("DynamicUser=yes");
+            line(&format!("User={name}"));
+        }
+        User::Machine(name) => line(&format!("User={name}")),
+    }
+    // Not below plyos, where the store is: systemd gives the folder to the user.
+    line(&format!("StateDirectory=plyos-state/{kind}/{owner}"));
     granted_lines(granted, &mut line);
     line("");
     // systemd passes over sections that begin so.
@@ -162,20 +180,6 @@ fn restart(word: &str) -> Result<&str, UnitError> {
     }
 }
 
-/// As whom it runs: a user of the machine, or one that is made for it.
-fn user(principal: &str) -> Result<String, UnitError> {
-    if principal.is_empty() {
-        return Ok("DynamicUser=yes".to_owned());
-    }
-    let first = principal.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-    if first && principal.len() <= 31 && principal.chars().all(rest) {
-        Ok(format!("User={principal}"))
-    } else {
-        Err(UnitError::Principal(principal.to_owned()))
-    }
-}
-
 /// A layer's or service's name as systemd takes it: of its letters only `+` is none of systemd's.
 fn escaped(name: &str) -> String {
     name.replace('+', "\\x2b")
@@ -206,7 +210,6 @@ fn specifiers(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plyos_ids::Kind;
 
     const LAYER: LayerId = LayerId::from_bytes([7; 32]);
 
@@ -220,8 +223,12 @@ mod tests {
         Service { name: "httpd".to_owned(), exec: "/usr/bin/httpd".to_owned(), ..Service::default() }
     }
 
+    fn made() -> User {
+        User::Made("plyos-web".to_owned())
+    }
+
     fn text(service: &Service, base: bool) -> String {
-        unit(&descriptor(&[]), LAYER, service, Path::new("/srv/system/"), base).unwrap().text
+        unit(&descriptor(&[]), LAYER, service, &made(), Path::new("/srv/system/"), base).unwrap().text
     }
 
     #[test]
@@ -233,6 +240,18 @@ mod tests {
         assert!(
             base.contains("ExecStart=\"/usr/bin/httpd\"\n") && base.contains("RootDirectory=/srv/system\n")
         );
+    }
+
+    #[test]
+    fn it_runs_as_who_it_is_told_and_keeps_its_state_apart_from_the_store() {
+        let there = |user: &User| {
+            let text = unit(&descriptor(&[]), LAYER, &service(), user, Path::new("/r"), false).unwrap().text;
+            let about = |line: &&str| line.contains("User") || line.starts_with("StateDirectory");
+            text.lines().filter(about).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let state = "StateDirectory=plyos-state/package/web+";
+        assert_eq!(there(&made()), ["DynamicUser=yes", "User=plyos-web", state]);
+        assert_eq!(there(&User::Machine("www".to_owned())), ["User=www", state]);
     }
 
     #[test]
@@ -251,7 +270,7 @@ mod tests {
 
     #[test]
     fn names_are_those_of_systemd_and_of_one_service_only() {
-        let unit = unit(&descriptor(&[]), LAYER, &service(), Path::new("/r"), false).unwrap();
+        let unit = unit(&descriptor(&[]), LAYER, &service(), &made(), Path::new("/r"), false).unwrap();
         assert_eq!(unit.name, "plyos:package:web\\x2b:httpd.service");
         assert!(unit.text.contains("Description=httpd of package/web+ 1~2\n"));
     }
@@ -260,7 +279,8 @@ mod tests {
     fn what_is_asked_for_understood_and_the_layers_own_is_granted() {
         let wanted = ["net.low-ports", "devices", "fly"].map(str::to_owned).to_vec();
         let service = Service { capabilities: wanted, ..service() };
-        let unit = |own: &[&str]| unit(&descriptor(own), LAYER, &service, Path::new("/r"), false).unwrap();
+        let unit =
+            |own: &[&str]| unit(&descriptor(own), LAYER, &service, &made(), Path::new("/r"), false).unwrap();
         let all = unit(&["net.low-ports", "devices", "fly"]);
         assert_eq!(all.not_granted, ["fly"]);
         for line in [
@@ -285,30 +305,37 @@ mod tests {
 
     #[test]
     fn another_layer_is_another_unit_and_the_same_is_the_same() {
-        let text = |layer| unit(&descriptor(&[]), layer, &service(), Path::new("/r"), false).unwrap().text;
+        let text =
+            |layer| unit(&descriptor(&[]), layer, &service(), &made(), Path::new("/r"), false).unwrap().text;
         assert_eq!(text(LAYER), text(LAYER));
         assert_ne!(text(LAYER), text(LayerId::from_bytes([8; 32])));
     }
 
     #[test]
     fn what_cannot_be_a_unit_is_refused() {
-        let refused =
-            |service: &Service| unit(&descriptor(&[]), LAYER, service, Path::new("/r"), false).unwrap_err();
-        for principal in ["Root", "a b", "a\nUser=root", &"a".repeat(32), "1a"] {
-            let service = Service { principal: principal.to_owned(), ..service() };
-            assert_eq!(refused(&service), UnitError::Principal(principal.to_owned()));
+        let refused = |service: &Service| {
+            unit(&descriptor(&[]), LAYER, service, &made(), Path::new("/r"), false).unwrap_err()
+        };
+        for exec in ["/etc/../bin/sh", "/./bin/sh", "/bin/.."] {
+            let service = Service { exec: exec.to_owned(), ..service() };
+            assert_eq!(refused(&service), UnitError::Program(exec.to_owned()));
+        }
+        for kind in [Kind::Site, Kind::Model] {
+            let content = Descriptor::new(kind, "docs", "1", "any").unwrap();
+            let refused = unit(&content, LAYER, &service(), &made(), Path::new("/r"), false);
+            assert_eq!(refused, Err(UnitError::Kind(kind)));
         }
         let service = Service { restart: "sometimes".to_owned(), ..service() };
         assert!(matches!(refused(&service), UnitError::Restart(_)));
         let long = Service { name: "+".repeat(64), ..self::service() };
         assert_eq!(refused(&long), UnitError::TooLong);
         assert!(matches!(
-            unit(&descriptor(&[]), LAYER, &self::service(), Path::new("relative"), false),
+            unit(&descriptor(&[]), LAYER, &self::service(), &made(), Path::new("relative"), false),
             Err(UnitError::Root(_))
         ));
         let two_lines = Path::new("/r\nUser=root");
         assert!(matches!(
-            unit(&descriptor(&[]), LAYER, &self::service(), two_lines, true),
+            unit(&descriptor(&[]), LAYER, &self::service(), &made(), two_lines, true),
             Err(UnitError::Root(_))
         ));
     }

@@ -2,7 +2,7 @@
 
 use super::{LayerDamage, Report};
 use crate::target::Target;
-use plyos_report::{ExitCode, Failure, print_json};
+use plyos_report::{ExitCode, Failure, print_json, say};
 use plyos_storefile::Defect;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub fn report(target: &Target, report: &Report) -> Result<(), Failure> {
             })).collect::<Vec<_>>(),
         }));
     } else {
-        lines(report).iter().for_each(|line| println!("{line}"));
+        lines(report).iter().for_each(|line| say!("{line}"));
     }
     if !report.is_clean() {
         let line =

@@ -61,7 +61,24 @@ pub fn descriptor(
             format!("describing the layer: kind `{kind}` is not one of base, package, model, site, kernel");
         return Err(Failure::new(ExitCode::Usage, text));
     }
+    check_texts(&members)?;
     Descriptor::from_json(&Value::Object(members)).or_fail(ExitCode::Usage, "describing the layer")
+}
+
+/// Refuses texts for people that would steer a terminal. The format has room for them, so readers clean them as well.
+fn check_texts(members: &Members) -> Result<(), Failure> {
+    let unseen = |key: &&&str| {
+        members.get(**key).and_then(Value::as_str).is_some_and(|text| text.contains(plyos_report::is_unseen))
+    };
+    match ["summary", "license", "homepage"].iter().find(unseen) {
+        None => Ok(()),
+        Some(key) => {
+            let line = format!(
+                "describing the layer: {key} has line ends or control characters; give one line of plain text"
+            );
+            Err(Failure::new(ExitCode::Usage, line))
+        }
+    }
 }
 
 fn of_facts(facts: &Facts) -> Members {

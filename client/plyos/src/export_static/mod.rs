@@ -22,17 +22,19 @@ use origin::Origin;
 
 /// `plyos export-static`
 #[derive(Debug, Args)]
-#[command(after_help = "Run it again after each `plyos publish`: only what is new is written.
-A bucket takes its keys and endpoint from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
-AWS_ENDPOINT and, for an endpoint without TLS, AWS_ALLOW_HTTP=true.
+#[command(
+    after_help = "Run it again after each `plyos publish`: only what is new is written. A bucket takes its keys and
+endpoint from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT
+and, for an endpoint without TLS, AWS_ALLOW_HTTP=true.
 Examples:
   plyos export-static ./public --repo ./repo
   plyos export-static ./public --from https://registry.example/catalog/main --root ./1.root.json
   plyos export-static s3://bucket/catalog/main --repo ./repo
   plyos export-static ./public --repo ./repo --blobs http://127.0.0.1:5000/catalog/main --url-path /packages
 
-Below DIR: metadata/ and targets/ with .gz and .zst beside what shrinks, blobs/sha256/HEX, and nginx.conf to be included
-in a server block.")]
+Below DIR: metadata/ and targets/ with .gz and .zst beside what shrinks, blobs/sha256/HEX, and
+nginx.conf to be included in a server block."
+)]
 pub struct ExportStatic {
     /// A folder, or s3://BUCKET/PREFIX
     #[arg(value_name = "DIR|URL")]

@@ -2,14 +2,15 @@
 
 use clap::Args;
 use plyos_blobs::{Checked, Depth, Finding, Storage};
-use plyos_report::{ExitCode, Failure, OrFail, Progress, human, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, Progress, human, print_json, say};
 use serde_json::json;
 
 /// `plyos registry fsck`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Servers and pushes may go on. With --repair, what cannot be had is not said to be there any more, so that pushing it
-again brings it back; manifests that miss something stay and are whole once it was pushed.
+    after_help = "Servers and pushes may go on. With --repair, what cannot be had is not said to be there any more,
+so that pushing it again brings it back; manifests that miss something stay and are whole once it
+was pushed.
 Examples:
   plyos registry fsck --storage ./registry
   plyos registry fsck --storage ./registry --full --repair
@@ -64,9 +65,9 @@ pub async fn run(args: &Fsck, place: &str, storage: &Storage, progress: &Progres
 fn show(finding: &Finding) {
     let Finding { what, why, needed_by, removed } = finding;
     let removed = if *removed { " (removed)" } else { "" };
-    println!("{what}: {why}{removed}");
+    say!("{what}: {why}{removed}");
     for by in needed_by {
-        println!("  needed by {by}");
+        say!("  needed by {by}");
     }
 }
 

@@ -3,15 +3,15 @@
 use super::time;
 use clap::Args;
 use plyos_blobs::{Cleaned, Policy, Storage};
-use plyos_report::{ExitCode, Failure, OrFail, Progress, human, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, Progress, human, print_json, say};
 use serde_json::json;
 use std::time::Duration;
 
 /// `plyos registry gc`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Servers and pushes may go on. Blobs that no manifest names, manifests that --untagged lets go, and what uploads
-left behind are deleted once they are older than the grace.
+    after_help = "Servers and pushes may go on. Blobs that no manifest names, manifests that --untagged lets go, and
+what uploads left behind are deleted once they are older than the grace.
 Examples:
   plyos registry gc --storage ./registry --dry-run
   plyos registry gc --storage s3://bucket/registry --grace 2h --untagged 30d
@@ -79,14 +79,14 @@ fn facts(cleaned: &Cleaned, dry_run: bool) -> serde_json::Value {
 fn report(cleaned: &Cleaned, dry_run: bool) {
     let Cleaned { manifests, links, blobs, data, bytes, spared, .. } = cleaned;
     let verb = if dry_run { "would delete" } else { "deleted" };
-    println!(
+    say!(
         "{verb} {manifests} manifests, {links} links, {blobs} blobs and {data} data objects of {}",
         human(*bytes)
     );
     if dry_run && blobs + links > 0 {
-        println!("what only these refer to goes with them");
+        say!("what only these refer to goes with them");
     }
     if *spared > 0 {
-        println!("{spared} were just being pushed and stay");
+        say!("{spared} were just being pushed and stay");
     }
 }

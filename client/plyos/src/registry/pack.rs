@@ -4,7 +4,7 @@
 
 use clap::Args;
 use plyos_blobs::{Packer, Packing, RepositoryName, Sharing, Storage, StoreError};
-use plyos_report::{ExitCode, Failure, OrFail, Progress, human, percent, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, Progress, human, percent, print_json, say};
 use serde_json::json;
 
 /// Repositories that are asked for at a time.
@@ -13,7 +13,8 @@ const PAGE: usize = 1000;
 /// `plyos registry pack`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A server that runs on the storage may go on. What blobs do not need any more is deleted by `plyos registry gc`.
+    after_help = "A server that runs on the storage may go on. What blobs do not need any more is deleted by `plyos
+registry gc`.
 Examples:
   plyos registry pack --storage ./registry
   plyos registry pack --storage s3://bucket/registry hello library/debian
@@ -109,8 +110,8 @@ fn report(tally: &Tally, sharing: &Sharing, progress: &Progress) {
         }));
         return;
     }
-    println!("packed {} blobs, which saved {}", tally.packed, human(tally.saved));
-    println!(
+    say!("packed {} blobs, which saved {}", tally.packed, human(tally.saved));
+    say!(
         "{} blobs of {} are stored in {} ({})",
         sharing.blobs,
         human(sharing.bytes),
@@ -118,6 +119,6 @@ fn report(tally: &Tally, sharing: &Sharing, progress: &Progress) {
         percent(sharing.stored, sharing.bytes)
     );
     if sharing.unused > 0 {
-        println!("{} are not needed any more; `plyos registry gc` deletes them", human(sharing.unused));
+        say!("{} are not needed any more; `plyos registry gc` deletes them", human(sharing.unused));
     }
 }
