@@ -1,5 +1,11 @@
 //! `pkg export` beside an earlier export: what is taken from it, what is not, and what a kill leaves.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may panic"
+)]
 
 use plyos_test_system::inventory;
 use plyos_test_system::publisher::Layer;

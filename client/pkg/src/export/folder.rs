@@ -64,7 +64,7 @@ impl<'a> Folder<'a> {
                 Some((written, number, self.tree(number), ledger))
             })
             .collect();
-        found.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)));
+        found.sort_by_key(|(written, number, ..)| std::cmp::Reverse((*written, *number)));
         Ok(found.into_iter().take(LEDGERS).map(|(_, _, tree, ledger)| (tree, ledger)).collect())
     }
 
