@@ -9,7 +9,7 @@ use crate::catalogs::Offers;
 use crate::clean;
 use crate::cli::Consent;
 use crate::conflicts::{self, Verdict};
-use crate::local::LocalLayer;
+use crate::local::{Coming, LocalLayer};
 use crate::plan_detail;
 use crate::plan_view::{self, Answer, Row, Sign, Sizes, View};
 use crate::pull::{self, Job, Known};
@@ -23,7 +23,7 @@ use plyos_report::{ExitCode, Failure, LayerBar, human, percent, print_json};
 use plyos_storefile::{Floors, RecordType, Store, Writer};
 use serde_json::{Value, json};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// What is to be done.
 pub struct Work {
@@ -89,13 +89,12 @@ pub async fn run(
     }
     let present = active_generation(writer)?;
     let mut known = pull::known(target, writer)?;
-    for local in &mut work.local.layers {
-        local.take_in(target, writer, &mut known)?;
-    }
-    let work = &work;
+    let mut coming = Coming::default();
+    work.local.layers.iter_mut().try_for_each(|local| local.count(&known, &mut coming))?;
     let plan = &work.plan;
     say_kept_back(target, &plan.kept_back);
-    let (rows, jobs, layers, kept) = prepare(target, writer, offers, work, present.as_ref(), &known).await?;
+    let (rows, jobs, layers, kept) =
+        prepare(target, writer, offers, &work, present.as_ref(), &known, &coming).await?;
     let layers = [layers, kept.clone()].concat();
     let verdict = conflicts::check(target, writer, &jobs, &kept)?;
 
@@ -103,7 +102,7 @@ pub async fn run(
     let sizes = any.then(|| Sizes {
         fetch: jobs.iter().map(Job::to_fetch).sum(),
         full: rows.iter().map(|row| row.blob).sum(),
-        room: jobs.iter().map(|job| job.room(writer)).sum(),
+        room: jobs.iter().map(|job| job.room(writer)).chain(coming.lens.iter().copied()).sum(),
         free: writer.free_bytes(),
     });
     let view = View { rows, kept_back: &plan.kept_back, sizes };
@@ -115,10 +114,13 @@ pub async fn run(
     if view.agree(target, work.consent, asks(writer))? == Answer::Stop {
         return Ok(None);
     }
-    let mut jobs = match room::missing(writer, &jobs) {
+    let mut jobs = match room::missing(writer, &jobs, &coming) {
         0 => jobs,
-        _ => room::make(target, writer, jobs, &mut known).await?,
+        _ => room::make(target, writer, jobs, &mut known, (&mut work.local.layers, &mut coming)).await?,
     };
+    for local in &mut work.local.layers {
+        local.take_in(target, writer, &mut known)?;
+    }
     fetch(target, writer, &mut jobs, &mut known).await?;
     for (job, offer) in jobs.iter().filter_map(|job| Some((job, offers.all.get(job.candidate.offer)?))) {
         let certificate = offer.custom.certificate.emit();
@@ -173,9 +175,10 @@ async fn prepare(
     work: &Work,
     present: Option<&Generation>,
     known: &Known,
+    coming: &Coming,
 ) -> Result<Prepared, Failure> {
     let floors = active::floors(writer)?;
-    let mut promised = HashSet::new();
+    let mut promised = coming.chunks.clone();
     let (mut rows, mut jobs, mut layers) = (Vec::new(), Vec::new(), Vec::new());
     for (change, why) in work.plan.changes.iter().zip(&work.why) {
         let (sign, number, from, asked) = match change {

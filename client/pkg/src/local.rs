@@ -8,15 +8,17 @@ use crate::candidate::Candidate;
 use crate::catalogs;
 use crate::pull::Known;
 use crate::target::Target;
-use plyos_ids::Codec;
+use plyos_ids::{ChunkId, Codec};
 use plyos_layer_build::reader::{self, Blob, Kept};
 use plyos_layer_format::descriptor::Descriptor;
+use plyos_layer_format::frames::Form;
 use plyos_layer_format::index::{Chunk, Limits};
 use plyos_layer_import::image::{Image, Window};
 use plyos_plan::resolve::Facts;
 use plyos_report::{ExitCode, Failure, OrFail};
 use plyos_storefile::{Floors, Writer};
 use plyos_transfer::layer::{LayerManifest, Source};
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 
@@ -24,6 +26,15 @@ use std::path::Path;
 /// file's where there is such a file.
 pub fn is_path(word: &str) -> bool {
     word.starts_with(['.', '/']) || (word.ends_with(".tar") && Path::new(word).is_file())
+}
+
+/// What the files of a command will bring that the store does not have.
+#[derive(Debug, Default)]
+pub struct Coming {
+    /// Which chunks.
+    pub chunks: HashSet<ChunkId>,
+    /// Most bytes in the store of each, in the order in which they will be appended.
+    pub lens: Vec<u64>,
 }
 
 /// See the module.
@@ -86,6 +97,24 @@ impl LocalLayer {
     /// What a plan needs to know of it.
     pub fn facts(&self) -> Facts {
         catalogs::facts(&self.descriptor, self.manifest.layer)
+    }
+
+    /// Counts the chunks that the store does not have; nothing is written.
+    pub fn count(&mut self, known: &Known, coming: &mut Coming) -> Result<(), Failure> {
+        let doing = format!("reading the layer in {}", self.path);
+        let lens = self.blob.table().lengths.clone();
+        let (index, _) = self.blob.parts().or_fail(ExitCode::Signature, &doing)?;
+        for (chunk, frame_len) in index.chunks().zip(lens) {
+            let chunk = chunk.or_fail(ExitCode::Signature, &doing)?;
+            if !known.contains_key(&chunk.id) && coming.chunks.insert(chunk.id) {
+                // Kept as it is, or else compressed again.
+                coming.lens.push(u64::from(match self.manifest.form {
+                    Form::Gzip => chunk.length,
+                    Form::Zstd => frame_len,
+                }));
+            }
+        }
+        Ok(())
     }
 
     /// Appends the chunks that the store does not have, each verified. Nothing reaches them before a commit.

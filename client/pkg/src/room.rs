@@ -1,11 +1,11 @@
-//! Whether what is to be fetched finds room in the store, before a byte of it is fetched.
+//! Whether what comes, from the network or from files, finds room in the store, before a byte of it is fetched or written.
 
 use crate::clean;
+use crate::local::{Coming, LocalLayer};
 use crate::pull::{self, Job, Known};
 use crate::target::Target;
 use plyos_report::{ExitCode, Failure, human};
 use plyos_storefile::Writer;
-use std::collections::HashSet;
 
 /// Records of one command beside its layers: generation, history, certificates.
 const RECORDS: u64 = 64 << 10;
@@ -13,8 +13,8 @@ const RECORDS: u64 = 64 << 10;
 const STEP: u64 = 1 << 20;
 
 /// Bytes that find no room, 0 when all do.
-pub fn missing(writer: &Writer, jobs: &[Job]) -> u64 {
-    let chunks = jobs.iter().flat_map(Job::chunk_lens);
+pub fn missing(writer: &Writer, jobs: &[Job], coming: &Coming) -> u64 {
+    let chunks = coming.lens.iter().copied().chain(jobs.iter().flat_map(Job::chunk_lens));
     // Each commit writes a new directory, while both copies still hold theirs.
     let directory = writer.superblock().directory.len;
     let whole = jobs.iter().flat_map(|job| job.other_lens(writer)).chain([directory, directory, RECORDS]);
@@ -28,15 +28,18 @@ pub async fn make(
     writer: &mut Writer,
     jobs: Vec<Job>,
     known: &mut Known,
+    (local, coming): (&mut [LocalLayer], &mut Coming),
 ) -> Result<Vec<Job>, Failure> {
     clean::make_room(target, writer)?;
     *known = pull::known(target, writer)?;
-    let mut promised = HashSet::new();
+    *coming = Coming::default();
+    local.iter_mut().try_for_each(|local| local.count(known, coming))?;
+    let mut promised = coming.chunks.clone();
     let mut again = Vec::with_capacity(jobs.len());
     for job in jobs {
         again.push(Job::plan(job.candidate, known, &mut promised).await?);
     }
-    match missing(writer, &again) {
+    match missing(writer, &again, coming) {
         0 => Ok(again),
         missing => Err(too_small(writer, missing)),
     }

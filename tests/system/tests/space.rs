@@ -261,6 +261,44 @@ fn an_install_that_does_not_fit_cleans_up_first() {
 }
 
 #[test]
+fn a_local_file_makes_room_like_any_layer_and_writes_nothing_before_the_word() {
+    let world = world("12M");
+    versions(&world, 8);
+    let target = &world.target;
+    let tree = Tree::new().file("usr/share/more", content("more", 1, 7 * MIB / 2));
+    let pushed = world.offer(&tree, &Layer::package("more", "1"));
+    let path = target.beside("more.oci");
+    if !fetched_by_skopeo(&world, &pushed.place, &path) {
+        return;
+    }
+    let path = Target::text_of(&path);
+    let bytes = || std::fs::read(target.store()).unwrap();
+    let before = bytes();
+    target.pkg(&["--offline", "install", "--dry-run", path]).ok();
+    assert!(bytes() == before, "a question was answered and the store written");
+    let line = target.refuses(STORE, &["--offline", "install", path]);
+    assert!(line.contains("are needed"), "{line}");
+    let_pass(&world, 31);
+    target.pkg(&["--offline", "install", path]).ok();
+    assert_eq!(target.cat("/usr/share/more"), content("more", 1, 7 * MIB / 2));
+    target.pkg(&["verify"]).ok();
+}
+
+/// An OCI layout of a pushed layer. False without skopeo.
+fn fetched_by_skopeo(world: &World, place: &str, to: &Path) -> bool {
+    let home = world.target.beside("home");
+    std::fs::create_dir_all(&home).unwrap();
+    if !command("skopeo", &home).arg("--version").output().is_ok_and(|said| said.status.success()) {
+        eprintln!("SKIPPED: nothing is copied, for skopeo is not here");
+        return false;
+    }
+    let (from, to) = (format!("docker://{place}"), format!("oci:{}:1", to.display()));
+    run(command("skopeo", &home).args(["--insecure-policy", "copy", "--src-tls-verify=false", &from, &to]))
+        .ok();
+    true
+}
+
+#[test]
 fn a_store_that_is_nearly_full_cleans_itself_after_a_change_and_one_that_is_not_does_not() {
     let world = world("12M");
     versions(&world, 6);
