@@ -6,14 +6,16 @@ use std::path::PathBuf;
 /// What to export, and how.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "DIR/current is a symbolic link that always names a complete tree, DIR/gen-N. Files that an earlier tree
-in DIR has too need not be written again:
-  clone  they share their blocks until one of both is written to (btrfs, xfs); elsewhere they are written
-  link   they are further names of the same files: no room and no time, but whoever writes to such a
-         file changes it in all trees. For trees that nobody writes to
+    after_help = "DIR/current is a symbolic link that always names a complete tree, DIR/gen-N. Files that an
+earlier tree in DIR has too need not be written again:
+  clone  they share their blocks until one of both is written to (btrfs, xfs); elsewhere they
+         are written
+  link   they are further names of the same files: no room and no time, but whoever writes to
+         such a file changes it in all trees. For trees that nobody writes to
   none   every file is written
-A file that was touched since it was exported is compared with the store before it is shared, and is written
-anew if it differs. --verify compares all of them, and mends the tree if it is there already.
+A file that was touched since it was exported is compared with the store before it is shared,
+and is written anew if it differs. --verify compares all of them, and mends the tree if it is
+there already.
 Examples:
   pkg export /srv/system && ls /srv/system/current
   pkg export /srv/system --share link --keep 3
