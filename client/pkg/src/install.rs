@@ -127,7 +127,6 @@ async fn change(target: &Target, request: &Request<'_>) -> Result<Option<Changed
     // Planned by reading alone at first: a writer reads the maps of all layers and waits for others, which is for nothing
     // when nothing is to be done.
     let store = target.store()?;
-    health::no_trial(&store)?;
     let upgrades_all = request.action == Action::Upgrade && request.names.is_empty();
     if upgrades_all && idle::is_known(target, &store) {
         carry_out::nothing_newer(target, &store, &[]);
@@ -144,20 +143,20 @@ async fn change(target: &Target, request: &Request<'_>) -> Result<Option<Changed
     let mut writer = target.writer()?;
     health::can_judge(&writer)?;
     if writer.superblock().sequence != store.superblock().sequence {
-        health::no_trial(&writer)?;
         (offers, work) = request.plan(target, &writer)?;
     }
+    health::say_replaced(target, &writer)?;
     carry_out::run(target, &mut writer, &offers, work).await
 }
 
 /// `pkg remove`
 pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<Option<Changed>, Failure> {
     let mut writer = target.writer()?;
-    health::no_trial(&writer)?;
     let installed = active::installed(target, &writer)?;
     let changes = resolve::remove(&installed, names).map_err(catalogs::not_installed)?;
     refuse_held(&installed, &changes)?;
     health::can_judge(&writer)?;
+    health::say_replaced(target, &writer)?;
     let plan = Plan { changes, kept_back: Vec::new() };
     let why = resolve::why(&plan, &[], &installed, &Why::Asked);
     let superfluous = superfluous_after(&installed, &plan);
@@ -176,11 +175,11 @@ pub fn remove(target: &Target, names: &[String], consent: Consent) -> Result<Opt
 /// `pkg autoremove`
 pub fn autoremove(target: &Target, consent: Consent) -> Result<Option<Changed>, Failure> {
     let mut writer = target.writer()?;
-    health::no_trial(&writer)?;
     let installed = active::installed(target, &writer)?;
     let plan = Plan { changes: resolve::superfluous(&installed), kept_back: Vec::new() };
     if !plan.changes.is_empty() {
         health::can_judge(&writer)?;
+        health::say_replaced(target, &writer)?;
     }
     let why = plan.changes.iter().map(|_| Why::Unneeded).collect();
     let reason = reason(Action::Remove, "autoremove", &[], consent);

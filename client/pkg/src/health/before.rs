@@ -2,22 +2,45 @@
 
 use super::allowed;
 use crate::active::{self, active_generation};
+use crate::target::Target;
 use crate::trial::{self, Policy};
+use plyos_namespace::generation::{Generation, GenerationLayer};
 use plyos_report::{ExitCode, Failure};
 use plyos_storefile::Store;
 
-/// One trial at a time: a plan is made from what is known to be good, so a second change would silently take the first
-/// back. A trial that this host does not show, and one without a policy, are replaced as the slots' rules say.
+/// A policy is not changed while one decides about a trial.
 pub fn no_trial(store: &Store) -> Result<(), Failure> {
-    let Some(slot) = trial::shown(store).filter(|slot| slot.is_trial()) else { return Ok(()) };
-    if Policy::of(&active::generation(store, &slot.generation)?).is_none() {
-        return Ok(());
-    }
+    let Some((number, _)) = judged(store)? else { return Ok(()) };
     let line = format!(
-        "generation {} is on trial, and one change is judged at a time; `pkg health run` decides about it, `pkg rollback` ends it",
-        slot.number
+        "generation {number} is on trial by the policy that stands; `pkg health run` decides about it, `pkg rollback` ends it"
     );
     Err(Failure::new(ExitCode::Store, line))
+}
+
+/// A plan is made from what is known to be good, so a change during a trial takes the trial's place: says what goes with it.
+pub fn say_replaced(target: &Target, store: &Store) -> Result<(), Failure> {
+    let Some((number, generation)) = judged(store)? else { return Ok(()) };
+    let good = active_generation(store)?;
+    let stays =
+        |layer: &GenerationLayer| good.iter().flat_map(|good| &good.layers).any(|other| other.id == layer.id);
+    let brought = generation.layers.iter().filter(|layer| !stays(layer));
+    let brought: Vec<String> =
+        brought.map(|layer| format!("{}/{} {}", layer.kind, layer.name, layer.version)).collect();
+    let goes = match brought.as_slice() {
+        [] => "what it took away is there again".to_owned(),
+        brought => format!("with it goes what it brought ({})", brought.join(", ")),
+    };
+    target.progress.warn(&format!(
+        "generation {number} is on trial, and this change takes its place: {goes}; to keep it, let `pkg health run` decide first"
+    ));
+    Ok(())
+}
+
+/// The generation on trial that this host shows, if a policy decides about it.
+fn judged(store: &Store) -> Result<Option<(u64, Generation)>, Failure> {
+    let Some(slot) = trial::shown(store).filter(|slot| slot.is_trial()) else { return Ok(None) };
+    let generation = active::generation(store, &slot.generation)?;
+    Ok(Policy::of(&generation).is_some().then_some((slot.number, generation)))
 }
 
 /// The policy that the next generation takes over can be asked on this machine.

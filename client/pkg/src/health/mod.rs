@@ -15,7 +15,7 @@ mod command;
 mod interrupted;
 mod run;
 
-pub use before::{can_judge, no_trial};
+pub use before::{can_judge, say_replaced};
 pub use cli::{HealthCommand, Watch};
 pub use command::watch;
 pub use run::after_change;
