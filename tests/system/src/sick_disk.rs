@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -26,6 +27,7 @@ type Sick = Arc<Mutex<Vec<Range<u64>>>>;
 pub struct SickDisk {
     sick: Sick,
     below: PathBuf,
+    mounted: PathBuf,
     _session: BackgroundSession,
 }
 
@@ -42,7 +44,7 @@ impl SickDisk {
         match fuser::spawn_mount(disk, &mounted, &Config::default()) {
             Ok(session) => {
                 symlink(mounted.join(NAME), target.store()).unwrap();
-                Some(Self { sick, below, _session: session })
+                Some(Self { sick, below, mounted, _session: session })
             }
             Err(error) => {
                 eprintln!("SKIPPED: no disk is made unreadable here, for FUSE cannot be used: {error}");
@@ -64,6 +66,13 @@ impl SickDisk {
     /// What the disk holds, whether it can be read or not.
     pub fn content(&self) -> Vec<u8> {
         fs::read(&self.below).unwrap()
+    }
+}
+
+impl Drop for SickDisk {
+    fn drop(&mut self) {
+        // A program that is just ending may have it open: it goes out of the tree nevertheless. Who may not do this has the session's own end.
+        let _ = Command::new("umount").arg("-l").arg(&self.mounted).stderr(Stdio::null()).status();
     }
 }
 
