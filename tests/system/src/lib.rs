@@ -29,6 +29,7 @@ pub mod recorded_disk;
 pub mod registry;
 pub mod scripted;
 pub mod sick_disk;
+pub mod site_world;
 pub mod standing;
 pub mod stored;
 pub mod strace;

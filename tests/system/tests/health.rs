@@ -9,28 +9,12 @@
 
 use plyos_test_system::mounted::Mount;
 use plyos_test_system::programs::wait_for;
-use plyos_test_system::publisher::Layer;
+use plyos_test_system::site_world::{VERSION, offer, slot, world};
 use plyos_test_system::target::Target;
-use plyos_test_system::trees::Tree;
-use plyos_test_system::world::World;
 use std::fs;
 use std::net::TcpListener;
 
 const STORE: i32 = 7;
-const VERSION: &str = "/www/docs/version";
-
-/// A base as generation 1, and a site in version 1 as generation 2.
-fn world() -> World {
-    let world = World::new();
-    offer(&world, 1);
-    world.target.pkg(&["install", "docs"]).ok();
-    world
-}
-
-fn offer(world: &World, version: u64) {
-    let tree = Tree::new().file("version", format!("{version}"));
-    world.offer(&tree, &Layer::new("site", "docs", &version.to_string()));
-}
 
 /// A check that passes while this file is there, and counts how often it was asked.
 fn policy(target: &Target, timeout: &str) -> (std::path::PathBuf, std::path::PathBuf) {
@@ -40,13 +24,6 @@ fn policy(target: &Target, timeout: &str) -> (std::path::PathBuf, std::path::Pat
     let options = ["--timeout", timeout, "--for", "0", "--force"];
     target.pkg(&[&["health", "set", "--command", &check], &options[..]].concat()).ok();
     (well, asked)
-}
-
-fn slot(target: &Target, generation: u64) -> String {
-    let status = target.json(&["status"]);
-    let slots = [&status["slots"]["a"], &status["slots"]["b"]];
-    let slot = slots.into_iter().find(|slot| slot["generation"] == generation).unwrap();
-    slot["state"].as_str().unwrap().to_owned()
 }
 
 #[test]

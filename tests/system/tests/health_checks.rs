@@ -11,6 +11,7 @@
 use plyos_storefile::{CreateOptions, Store};
 use plyos_test_system::programs::wait_for;
 use plyos_test_system::publisher::Layer;
+use plyos_test_system::site_world::{VERSION, offer, slot, world};
 use plyos_test_system::target::Target;
 use plyos_test_system::trees::Tree;
 use plyos_test_system::world::World;
@@ -21,31 +22,10 @@ use std::process::Command;
 const FAILURE: i32 = 1;
 const USAGE: i32 = 2;
 const STORE: i32 = 7;
-const VERSION: &str = "/www/docs/version";
-
-/// A base as generation 1, and a site in version 1 as generation 2.
-fn world() -> World {
-    let world = World::new();
-    offer(&world, 1);
-    world.target.pkg(&["install", "docs"]).ok();
-    world
-}
-
-fn offer(world: &World, version: u64) {
-    let tree = Tree::new().file("version", format!("{version}"));
-    world.offer(&tree, &Layer::new("site", "docs", &version.to_string()));
-}
 
 /// Sets a command as the policy, whether it passes or not.
 fn set(target: &Target, command: &str, options: &[&str]) {
     target.pkg(&[&["health", "set", "--force", "--command", command], options].concat()).ok();
-}
-
-fn slot(target: &Target, generation: u64) -> String {
-    let status = target.json(&["status"]);
-    let slots = [&status["slots"]["a"], &status["slots"]["b"]];
-    let slot = slots.into_iter().find(|slot| slot["generation"] == generation).unwrap();
-    slot["state"].as_str().unwrap().to_owned()
 }
 
 fn lines(path: &Path) -> usize {

@@ -8,15 +8,12 @@
     reason = "tests may panic"
 )]
 
-use plyos_test_system::publisher::Layer;
-use plyos_test_system::target::Target;
-use plyos_test_system::trees::Tree;
+use plyos_test_system::site_world::{VERSION, offer, slot};
 use plyos_test_system::world::World;
 use std::fs;
 use std::path::PathBuf;
 
 const STORE: i32 = 7;
-const VERSION: &str = "/www/docs/version";
 
 /// A base as generation 1, a site in version 1 as generation 2, and as generation 3 a policy that passes while the file is there.
 fn world() -> (World, PathBuf) {
@@ -28,18 +25,6 @@ fn world() -> (World, PathBuf) {
     let check = format!("test -e {}", well.display());
     world.target.pkg(&["health", "set", "--command", &check, "--timeout", "1", "--for", "0"]).ok();
     (world, well)
-}
-
-fn offer(world: &World, version: u64) {
-    let tree = Tree::new().file("version", format!("{version}"));
-    world.offer(&tree, &Layer::new("site", "docs", &version.to_string()));
-}
-
-fn slot(target: &Target, generation: u64) -> String {
-    let status = target.json(&["status"]);
-    let slots = [&status["slots"]["a"], &status["slots"]["b"]];
-    let slot = slots.into_iter().find(|slot| slot["generation"] == generation).unwrap();
-    slot["state"].as_str().unwrap().to_owned()
 }
 
 #[test]
