@@ -32,7 +32,7 @@ test: build ## all tests: unit, golden files, architecture, whole system with GN
 	@$(PACKAGES) $(READERS) git=git getfattr=attr strace=strace curl=curl nginx=nginx chromium=chromium \
 	  $$(python3 -c "import ensurepip" 2>/dev/null || echo python3-venv) $$([ $$(id -u) -ne 0 ] || \
 	  echo qemu-storage-daemon=qemu-system-common fusermount3=fuse3 mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs)
-	$(CARGO) test --workspace --locked --quiet
+	$(CARGO) test --locked --quiet
 
 # Sections, for BENCH: push, install, sizes, missing (beside tar, zstd and casync); flip, mount, cleanup, verify, written,
 # fragmentation (beside their bars; `written` needs root for a loop device, `fragmentation` takes a minute for 200 upgrade cycles);
@@ -48,7 +48,7 @@ oracles: build ## other people's readers over the whole corpus, entry by entry -
 
 lint: toolchain ## format, clippy, no_std of the pure cores, shell scripts
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
+	$(CARGO) clippy --all-targets --locked --quiet -- -D warnings
 	tests/nostd/check.sh
 	@if command -v shellcheck >/dev/null; then shellcheck -x .ci/run $$(find tests -name "*.sh"); \
 	  else echo "shellcheck is not installed: scripts not checked"; fi

@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-cores=$(grep -l '^#!\[no_std\]' ./*/*/src/lib.rs | while read -r file; do
+# kernel/machine is no core: the kernel's own link shows what it is free of.
+cores=$(grep -l '^#!\[no_std\]' ./*/*/src/lib.rs | grep -v '^./kernel/machine/' | while read -r file; do
   sed -n 's/^name = "\(.*\)"/\1/p' "${file%/src/lib.rs}/Cargo.toml" | head -n 1
 done | sort)
 linked=$(sed -n '/^\[dependencies\]/,$ s/^\(plyos-[a-z-]*\)\.workspace = true$/\1/p' tests/nostd/Cargo.toml | sort)
