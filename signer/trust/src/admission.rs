@@ -110,13 +110,32 @@ pub struct TrustedKeyring<B>(B);
 impl<B: AsRef<[u8]>> TrustedKeyring<B> {
     /// 1. Who may sign: enough root keys say so, and not in an older keyring than the newest one seen (`floor`, a version).
     pub fn check(bytes: B, roots: PinnedRoots<'_>, floor: u64) -> Result<Self, Refusal> {
+        Self::check_any(bytes, core::iter::once(roots), floor)
+    }
+
+    /// The same where any of several sets of roots may have signed. Of their refusals the one under which the keyring came
+    /// farthest is given.
+    pub(crate) fn check_any<'a>(
+        bytes: B,
+        sets: impl Iterator<Item = PinnedRoots<'a>>,
+        floor: u64,
+    ) -> Result<Self, Refusal> {
         let keyring = KeyringView::parse(bytes.as_ref())?;
-        keyring::signed_by_roots(&keyring, roots.keys, roots.threshold)?;
-        let offered = keyring.claims.statement.version;
-        if offered < floor {
-            return Err(Refusal::KeyringRollback { offered, held: floor });
+        let mut refusal = Refusal::NoThreshold;
+        for roots in sets {
+            match keyring::signed_by_roots(&keyring, roots.keys, roots.threshold) {
+                Ok(()) => {
+                    let offered = keyring.claims.statement.version;
+                    if offered < floor {
+                        return Err(Refusal::KeyringRollback { offered, held: floor });
+                    }
+                    return Ok(Self(bytes));
+                }
+                Err(reason) if signers(&reason) >= signers(&refusal) => refusal = reason,
+                Err(_) => {}
+            }
         }
-        Ok(Self(bytes))
+        Err(refusal)
     }
 
     /// The rest of the question, for one layer. `floor` is the least security epoch for its kind and name.
@@ -137,6 +156,14 @@ impl<B: AsRef<[u8]>> TrustedKeyring<B> {
         fits(layer, machine)?;
         let keyring_version = statement.version;
         Ok(Admitted { layer: id, epoch: accepted.epoch, key_id: accepted.key_id, keyring_version })
+    }
+}
+
+/// How many roots signed a keyring that was refused for having too few.
+const fn signers(refusal: &Refusal) -> usize {
+    match refusal {
+        Refusal::TooFewRootSignatures { found, .. } => *found,
+        _ => 0,
     }
 }
 
