@@ -8,7 +8,7 @@ SOAK ?= 600
 PACKAGES := tests/setup/debian-packages.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench oracles lint golden soak mutants fuzz clean-demo toolchain
+.PHONY: help build kernel demo test bench oracles lint golden soak mutants fuzz clean-demo toolchain
 
 help: ## this list
 	@echo "Plyos: whole systems as layers. Targets:"
@@ -20,6 +20,9 @@ toolchain:
 
 build: toolchain ## the two programs: target/release/plyos and target/release/pkg
 	$(CARGO) build --release --locked -p plyos-cli -p plyos-pkg
+
+kernel: toolchain ## the kernel, alone: target/kernel/plyos-kernel
+	@CARGO=$(CARGO) tests/setup/kernel.sh
 
 demo: build ## the whole story on real input: publish, install, upgrade, roll back, export
 	@tests/demo/demo.sh
