@@ -53,6 +53,7 @@ lint: toolchain ## format, clippy, no_std of the pure cores, shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets --locked --quiet -- -D warnings
 	tests/nostd/check.sh
+	$(CARGO) clippy --profile kernel --locked --quiet -p plyos-kernel -p plyos-kernel-machine -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck -x .ci/run $$(find tests -name "*.sh"); \
 	  else echo "shellcheck is not installed: scripts not checked"; fi
 

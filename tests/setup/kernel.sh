@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 size=$((16#$(objdump -h "$kernel" | awk '$2 == ".symbols" { print $3 }'))) || die "$kernel has no section for names"
 nm --numeric-sort --demangle=rust --defined-only "$kernel" |
-  awk '$2 ~ /^[tT]$/ { address = $1; sub(/^[^ ]+ [^ ]+ /, ""); sub(/::h[0-9a-f]+$/, ""); print address, substr($0, 1, 100) }' > "$work/names"
+  awk '$1 ~ /^ffffffff/ && $2 ~ /^[tT]$/ { address = $1; sub(/^[^ ]+ [^ ]+ /, ""); sub(/::h[0-9a-f]+$/, ""); print address, substr($0, 1, 100) }' > "$work/names"
 [ "$(stat -c %s "$work/names")" -lt "$size" ] ||
   die "the names of functions need $(stat -c %s "$work/names") bytes and have $size (SYMBOLS_SIZE in kernel/machine/src/backtrace.rs)"
 truncate -s "$size" "$work/names"

@@ -8,8 +8,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::memory;
 
-/// Callers that are followed.
+/// Callers that are shown; a function that calls itself counts once.
 const DEPTH: usize = 32;
+/// Callers that are followed.
+const MOST: usize = 10_000;
 /// Bytes kept for names.
 const SYMBOLS_SIZE: usize = 224 * 1024;
 
@@ -38,12 +40,23 @@ pub fn write(out: &mut impl fmt::Write) -> fmt::Result {
     } else {
         line(out, 0, at)?;
     }
-    for number in 1..DEPTH {
+    let (mut number, mut last, mut repeated) = (0, 0, 0u32);
+    for _ in 0..MOST {
         let Some([next, caller]) = read(frame) else { break };
-        // The return address stands behind the call.
-        line(out, number, caller.wrapping_sub(1))?;
+        if caller == last {
+            repeated += 1;
+        } else {
+            if repeated > 0 {
+                writeln!(out, "      the same {repeated} times more")?;
+            }
+            repeated = 0;
+            number += 1;
+            // The return address stands behind the call.
+            line(out, number, caller.wrapping_sub(1))?;
+        }
+        last = caller;
         // Frames lie higher and higher; anything else is no chain.
-        if next <= frame {
+        if next <= frame || number == DEPTH {
             break;
         }
         frame = next;

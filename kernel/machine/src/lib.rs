@@ -20,5 +20,6 @@ mod memory_functions;
 pub mod port;
 pub mod power;
 pub mod processor;
+pub mod provoke;
 pub mod serial;
 mod traps;
