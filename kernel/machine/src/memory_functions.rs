@@ -126,6 +126,12 @@ unsafe extern "C" fn strlen(text: *const u8) -> usize {
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
+/// The same: a panic here never unwinds.
+#[unsafe(no_mangle)]
+extern "C" fn _Unwind_Resume() -> ! {
+    crate::power::halt()
+}
+
 /// Copies fewer bytes than a turn, upwards.
 unsafe fn forward(to: *mut u8, from: *const u8, length: usize) {
     let mut at = 0;

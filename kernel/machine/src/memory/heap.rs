@@ -1,15 +1,17 @@
-//! The heap: one run of frames, taken at the start, so that what the kernel can use is bounded and everything in it is physically
-//! contiguous.
+//! The heap: runs of frames in the direct map, so that what lies on it in one piece lies in memory in one piece, and its size is
+//! bounded. It begins small, for whoever reads the command line, and is then grown once to what that says.
 
 use plyos_kernel_logic::frames::FRAME_SIZE;
 
 use super::allocator::ALLOCATOR;
 use super::{direct_map, frames};
 
-/// Most of a heap. More memory than this is left to frames.
+/// The heap at the start.
+const FIRST: u64 = 2 << 20;
+/// Most of a heap that nobody asked for. More memory than this is left to frames.
 const MOST: u64 = 1 << 30;
-/// Least that a kernel can start with.
-const LEAST: u64 = 8 << 20;
+/// A run that is smaller is not worth having.
+const LEAST: u64 = 1 << 20;
 
 /// How much of the heap is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,17 +26,33 @@ pub struct HeapCounts {
     pub peak: u64,
 }
 
-/// Takes three quarters of what is free, or less if that is not in one piece.
+/// Takes what is needed to begin.
 pub(super) fn start() {
-    let mut bytes = (frames::counts().free * FRAME_SIZE / 4 * 3).min(MOST);
-    while bytes >= LEAST {
-        if let Some(at) = frames::take(bytes / FRAME_SIZE) {
-            // SAFETY: I7: the frames are the heap's alone from now on, and are never given back.
-            unsafe { ALLOCATOR.give(direct_map(at), (bytes / FRAME_SIZE * FRAME_SIZE) as usize) };
-            return;
+    take(FIRST);
+}
+
+/// Grows the heap to `limit` bytes, or without one to three quarters of the memory. Where no run of frames is that long, or so
+/// much is not there, it becomes what can be had.
+pub fn grow(limit: Option<u64>) {
+    let memory = frames::counts();
+    let wanted = limit.unwrap_or((memory.total * FRAME_SIZE / 4 * 3).min(MOST));
+    // Page tables and devices need frames too.
+    let left = (memory.free * FRAME_SIZE).saturating_sub(memory.total * FRAME_SIZE / 16);
+    let mut piece = wanted.saturating_sub(counts().total).min(left);
+    while piece >= LEAST && counts().total + LEAST <= wanted {
+        piece = piece.min(wanted - counts().total);
+        if !take(piece) {
+            piece -= piece / 4;
         }
-        bytes -= bytes / 8;
     }
+}
+
+/// Adds a run of so many bytes, if there is one.
+fn take(bytes: u64) -> bool {
+    let Some(at) = frames::take(bytes / FRAME_SIZE) else { return false };
+    // SAFETY: I7: the frames are the heap's alone from now on, and are never given back.
+    unsafe { ALLOCATOR.give(direct_map(at), (bytes / FRAME_SIZE * FRAME_SIZE) as usize) };
+    true
 }
 
 /// How much is in use.
