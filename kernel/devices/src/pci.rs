@@ -286,6 +286,8 @@ mod tests {
                     };
                     if self.sizes[number] == 0 { mask as u32 } else { mask as u32 | flags }
                 }
+                // The upper half of this one tells, and cannot be set.
+                _ if register == COMMAND => self.words[1] & 0xffff_0000 | value & 0xffff,
                 _ => value,
             };
         }

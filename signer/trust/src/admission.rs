@@ -15,7 +15,7 @@ use plyos_ids::{KeyId, Kind, LayerId};
 use crate::certificate::CertificateView;
 use crate::key::PublicKey;
 pub use crate::keyring::Refusal;
-use crate::keyring::{self, KeyringView};
+use crate::keyring::{self, KeyringView, Revocation};
 
 /// What a layer says of itself, from its verified index.
 #[derive(Debug, Clone, Copy)]
@@ -110,13 +110,39 @@ pub struct TrustedKeyring<B>(B);
 impl<B: AsRef<[u8]>> TrustedKeyring<B> {
     /// 1. Who may sign: enough root keys say so, and not in an older keyring than the newest one seen (`floor`, a version).
     pub fn check(bytes: B, roots: PinnedRoots<'_>, floor: u64) -> Result<Self, Refusal> {
+        Self::check_any(bytes, core::iter::once(roots), floor)
+    }
+
+    /// The same where any of several sets of roots may have signed. Of their refusals the one under which the keyring came
+    /// farthest is given.
+    pub(crate) fn check_any<'a>(
+        bytes: B,
+        sets: impl Iterator<Item = PinnedRoots<'a>>,
+        floor: u64,
+    ) -> Result<Self, Refusal> {
         let keyring = KeyringView::parse(bytes.as_ref())?;
-        keyring::signed_by_roots(&keyring, roots.keys, roots.threshold)?;
-        let offered = keyring.claims.statement.version;
-        if offered < floor {
-            return Err(Refusal::KeyringRollback { offered, held: floor });
+        let mut refusal = Refusal::NoThreshold;
+        for roots in sets {
+            match keyring::signed_by_roots(&keyring, roots.keys, roots.threshold) {
+                Ok(()) => {
+                    let offered = keyring.claims.statement.version;
+                    if offered < floor {
+                        return Err(Refusal::KeyringRollback { offered, held: floor });
+                    }
+                    return Ok(Self(bytes));
+                }
+                Err(reason) if signers(&reason) >= signers(&refusal) => refusal = reason,
+                Err(_) => {}
+            }
         }
-        Ok(Self(bytes))
+        Err(refusal)
+    }
+
+    /// Whether this keyring revokes the layer. Who trusts several keyrings asks all of them.
+    pub fn revokes(&self, layer: LayerId) -> bool {
+        // One that was checked parses again.
+        KeyringView::parse_again(self.0.as_ref())
+            .map_or(true, |keyring| keyring.claims.statement.is_revoked(Revocation::Layer(layer)))
     }
 
     /// The rest of the question, for one layer. `floor` is the least security epoch for its kind and name.
@@ -127,7 +153,7 @@ impl<B: AsRef<[u8]>> TrustedKeyring<B> {
         floor: u32,
         machine: &Machine<'_>,
     ) -> Result<Admitted, Refusal> {
-        let keyring = KeyringView::parse(self.0.as_ref())?;
+        let keyring = KeyringView::parse_again(self.0.as_ref())?;
         // 2. Whether one of them signed this very layer.
         let certificate = CertificateView::parse(certificate)?;
         let LayerFacts { id, kind, name, .. } = *layer;
@@ -137,6 +163,14 @@ impl<B: AsRef<[u8]>> TrustedKeyring<B> {
         fits(layer, machine)?;
         let keyring_version = statement.version;
         Ok(Admitted { layer: id, epoch: accepted.epoch, key_id: accepted.key_id, keyring_version })
+    }
+}
+
+/// How many roots signed a keyring that was refused for having too few.
+const fn signers(refusal: &Refusal) -> usize {
+    match refusal {
+        Refusal::TooFewRootSignatures { found, .. } => *found,
+        _ => 0,
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`certificate`] and [`keyring`] let loader, kernel and `pkg` accept a layer: [`keyring::verify`] turns a claimed
 //!   [`keyring::Keyring`] into a [`keyring::VerifiedKeyring`], which judges a [`certificate::Certificate`].
 //! - [`admission`] is the whole question, asked by loader, kernel and `pkg` alike: may this layer be used on this machine?
+//! - [`pins`] is whom a machine trusts before it has read anything: root keys and thresholds, as a small object.
 //! - [`tuf`] is the catalog: [`tuf::Update`] is the client workflow of TUF 1.0.34 as a state machine that asks for files
 //!   and ends with a [`tuf::Catalog`]; [`custom`] is what a layer's target says in its `custom` object.
 //! - [`key`], [`canonical`] and [`time`] are what both stand on.
@@ -24,6 +25,7 @@ pub mod certificate;
 pub mod custom;
 pub mod key;
 pub mod keyring;
+pub mod pins;
 pub mod signatures;
 pub mod time;
 pub mod tuf;
@@ -35,4 +37,7 @@ pub const LAYOUTS: &[plyos_bytemap::Layout] = &[
     keyring::keyring::LAYOUT,
     keyring::keyring_key::LAYOUT,
     keyring::revocation::LAYOUT,
+    pins::pins::LAYOUT,
+    pins::pinned_set::LAYOUT,
+    pins::pinned_key::LAYOUT,
 ];

@@ -39,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("store_lists", store::lists),
     ("certificate", trust::certificate),
     ("keyring", trust::keyring),
+    ("pins", trust::pins),
     ("tuf", trust::tuf),
 ];
 

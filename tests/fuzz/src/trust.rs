@@ -1,7 +1,8 @@
-//! Trust: certificate, keyring, TUF files.
+//! Trust: certificate, keyring, pinned roots, TUF files.
 
 use plyos_trust::certificate::Certificate;
 use plyos_trust::keyring::{self, Keyring};
+use plyos_trust::pins::Pins;
 use plyos_trust::tuf::{Catalog, Envelope, Limits, Root, Snapshot, Targets, Timestamp};
 use std::collections::BTreeMap;
 
@@ -18,6 +19,16 @@ pub fn keyring(data: &[u8]) {
     if let Ok(claimed) = Keyring::parse(data) {
         assert_eq!(claimed.emit().ok().as_deref(), Some(data), "emit(parse(x)) must be x");
         assert!(keyring::verify(&claimed, &[], 1).is_err());
+    }
+}
+
+/// Pinned roots have one spelling, and every set of them asks for a signature.
+pub fn pins(data: &[u8]) {
+    if let Ok(pins) = Pins::parse(data) {
+        assert_eq!(pins.emit(), data, "emit(parse(x)) must be x");
+        assert!(!pins.sets().is_empty());
+        assert!(pins.sets().iter().all(|set| (1..=set.keys().len()).contains(&(set.threshold() as usize))));
+        assert!(pins.trust(data, 0).is_err(), "pins are no keyring");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Certificate and keyring, signed by keys of fixed seeds.
+//! Certificate and keyring, signed by keys of fixed seeds, and root keys that are pinned.
 
 use anyhow::Result;
 use plyos_custody::Signer as _;
@@ -6,6 +6,7 @@ use plyos_ids::{Kind, KindSet, LayerId};
 use plyos_layer_format::index::layer_id;
 use plyos_trust::certificate::{Certificate, Statement};
 use plyos_trust::keyring::{self, Keyring, LayerKey, Revocation};
+use plyos_trust::pins::{PinnedSet, Pins};
 use plyos_trust::signatures::Signatures;
 
 use crate::fixed::{NOW, hash, key};
@@ -27,6 +28,13 @@ pub const GOLDEN: &[Golden] = &[
         what: "version 7: the key of seed 11 for two prefixes from epoch 2 on, that of seed 12 for models, three revocations; signed by the root keys of seeds 1 and 2",
         make: || Ok(keyring()?.emit()?),
         again: Again::Emit(|bytes| Ok(Keyring::parse(bytes)?.emit()?)),
+    },
+    Golden {
+        name: "pinned-roots.bin",
+        section: "Pinned roots",
+        what: "two sets: the root key of seed 6 alone, and two of those of seeds 1, 2 and 7",
+        make: || Ok(pins()?.emit()),
+        again: Again::Emit(|bytes| Ok(Pins::parse(bytes)?.emit())),
     },
 ];
 
@@ -70,4 +78,13 @@ pub fn keyring() -> Result<Keyring> {
     statement.normalise();
     let signatures = sign(&statement.message()?, &ROOT_KEYS)?;
     Ok(Keyring::new(statement, signatures)?)
+}
+
+/// The pinned roots: two sets, one of which trusts the keyring.
+pub fn pins() -> Result<Pins> {
+    let set = |threshold, seeds: &[u8]| -> Result<PinnedSet> {
+        let keys = seeds.iter().map(|seed| Ok(*key(*seed)?.public())).collect::<Result<Vec<_>>>()?;
+        Ok(PinnedSet::new(threshold, keys)?)
+    };
+    Ok(Pins::new([set(2, &[1, 2, 7])?, set(1, &[6])?])?)
 }

@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use core::time::Duration;
-use smoltcp::socket::tcp::{Socket, SocketBuffer};
+use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 
 /// From the head of an HTTP request, up to and with its empty line or as far as it came, to the answer.
 pub type Respond<'a> = &'a mut dyn FnMut(&[u8]) -> Vec<u8>;
@@ -86,7 +86,7 @@ impl Page {
             if is_whole(request) || request.len() >= REQUEST {
                 self.step = Step::Answering(respond(request), 0);
                 answered = true;
-            } else if !socket.may_recv() {
+            } else if !socket.may_recv() && socket.state() != State::SynReceived {
                 // Closed before there was a request.
                 socket.close();
                 self.step = Step::Closing;
