@@ -184,9 +184,16 @@ pub fn virtio_regions(config: &mut impl ConfigSpace) -> Result<Regions, PciError
         at = next & 0xfc;
     }
     let [_, common, notify, interrupt, own] = found;
+    // Each window is measured once: the function is deaf meanwhile, and an emulator maps its memory anew.
+    let mut windows: [Option<(u64, u64)>; 6] = [None; 6];
     let mut resolve = |claim: Option<Claim>, name, least, align| {
         let claim = claim.ok_or(PciError::Missing(name))?;
-        claim.resolve(config, name, least, align)
+        let known = windows.get_mut(usize::from(claim.window)).ok_or(PciError::NoWindow(claim.window))?;
+        let measured = match *known {
+            Some(measured) => measured,
+            None => *known.insert(window(config, claim.window)?),
+        };
+        claim.resolve(measured, name, least, align)
     };
     let regions = Regions {
         common: resolve(common, "common", COMMON, 4)?,
@@ -210,14 +217,14 @@ struct Claim {
 }
 
 impl Claim {
+    /// In a window with this start and size.
     fn resolve(
         self,
-        config: &mut impl ConfigSpace,
+        (start, size): (u64, u64),
         name: &'static str,
         least: u32,
         align: u64,
     ) -> Result<Region, PciError> {
-        let (start, size) = window(config, self.window)?;
         let end = u64::from(self.offset) + u64::from(self.length);
         let address = start.checked_add(u64::from(self.offset)).filter(|address| address.is_multiple_of(align));
         match address {
@@ -230,13 +237,10 @@ impl Claim {
 /// Physical address and length of one of the six windows (base address registers).
 fn window(config: &mut impl ConfigSpace, number: u8) -> Result<(u64, u64), PciError> {
     let none = PciError::NoWindow(number);
-    if number > 5 {
-        return Err(none);
-    }
-    let register = WINDOWS + 4 * number;
+    let register = WINDOWS + 4 * number.min(5);
     let value = config.read(register);
     let wide = value & 0b111 == 0b100;
-    if value & 1 != 0 || (wide && number == 5) || !matches!(value & 0b110, 0b000 | 0b100) {
+    if value & 1 != 0 || (wide && number >= 5) || !matches!(value & 0b110, 0b000 | 0b100) {
         return Err(none);
     }
     // The length shows in which bits can be set. Meanwhile the function must not answer anywhere.
