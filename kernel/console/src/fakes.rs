@@ -318,7 +318,7 @@ impl Machine for FakeMachine {
         vec![Disk {
             name: "vda".to_string(),
             bytes: 3 << 20,
-            reads: 9,
+            requests: 9,
             read_bytes: 1 << 20,
             ..Disk::default()
         }]

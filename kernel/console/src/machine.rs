@@ -52,13 +52,11 @@ pub struct Disk {
     pub bytes: u64,
     /// Whether it refuses to be written.
     pub read_only: bool,
-    /// Finished requests.
-    pub reads: u64,
-    /// Bytes of those.
+    /// Requests that were made.
+    pub requests: u64,
+    /// Bytes that were read.
     pub read_bytes: u64,
-    /// Finished requests.
-    pub writes: u64,
-    /// Bytes of those.
+    /// Bytes that were written.
     pub written_bytes: u64,
     /// Finished flushes.
     pub flushes: u64,

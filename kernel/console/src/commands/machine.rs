@@ -45,10 +45,9 @@ pub(crate) fn disks(machine: &impl Machine, out: &mut Out<'_, impl Screen>) -> R
         let access = if disk.read_only { "read-only" } else { "read-write" };
         let (name, size) = (glyph::line(&disk.name), size(disk.bytes));
         out.line(format_args!(
-            "{name} {size} {access}, {} reads of {}, {} writes of {}, {} flushes, {} errors",
-            disk.reads,
+            "{name} {size} {access}, {} requests, {} read, {} written, {} flushes, {} errors",
+            disk.requests,
             self::size(disk.read_bytes),
-            disk.writes,
             self::size(disk.written_bytes),
             disk.flushes,
             disk.errors

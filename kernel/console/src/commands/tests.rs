@@ -189,7 +189,7 @@ fn the_machine_is_told_of() {
     assert!(desk.run("free").starts_with("total             65536 KiB\nfree              40960 KiB\n"));
     assert_eq!(
         desk.run("lsblk"),
-        "vda 3.0 MiB read-write, 9 reads of 1.0 MiB, 0 writes of 0 B, 0 flushes, 0 errors\n"
+        "vda 3.0 MiB read-write, 9 requests, 1.0 MiB read, 0 B written, 0 flushes, 0 errors\n"
     );
     assert!(desk.run("net").starts_with("no network: "));
     desk.machine.network = Some(Network {

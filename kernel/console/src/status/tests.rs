@@ -24,7 +24,7 @@ fn facts() -> Facts {
         }),
         reasons: vec!["slot A: <b>damaged</b> & \"gone\"".to_string()],
         memory: Memory { total: 64 << 20, free: 32 << 20, ..Memory::default() },
-        disks: vec![Disk { name: "vd\"a\\".to_string(), reads: 5, ..Disk::default() }],
+        disks: vec![Disk { name: "vd\"a\\".to_string(), requests: 5, ..Disk::default() }],
         network: Some(Network { received: (2, 300), ..Network::default() }),
     }
 }
@@ -51,7 +51,7 @@ fn metrics_are_what_a_scraper_reads() {
     assert_eq!(samples["plyos_info{version=\"1.2.3\",generation=\"7\",slot=\"slot B (good)\"}"], 1.0);
     assert_eq!(samples["plyos_uptime_seconds"], 61.5);
     assert_eq!(samples["plyos_cache_hits_total{of=\"chunks\"}"], 10.0);
-    assert_eq!(samples["plyos_disk_reads_total{disk=\"vd\\\"a\\\\\"}"], 5.0);
+    assert_eq!(samples["plyos_disk_requests_total{disk=\"vd\\\"a\\\\\"}"], 5.0);
     assert_eq!(samples["plyos_net_bytes_total{way=\"received\"}"], 300.0);
     assert_eq!(samples["plyos_memory_bytes{what=\"free\"}"], f64::from(32 << 20));
 }
