@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 
 use virtio_drivers::{BufferDirection, Hal, PhysAddr as DeviceAddr};
 
-use crate::memory::{PhysAddr, direct_map, frames, translate};
+use crate::memory::{direct_map, frames, translate};
 
 /// The kernel's memory as devices see it: there is no IOMMU, so a device's address is the physical one.
 #[derive(Debug)]

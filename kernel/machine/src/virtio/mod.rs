@@ -6,7 +6,6 @@
 //! A device that breaks the rules is cut off: reset, and over PCI without the right to reach memory.
 
 mod hal;
-mod registers;
 mod slots;
 mod transport;
 
@@ -22,7 +21,7 @@ use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
 
 use crate::pci::{Function, functions};
 use hal::Memory;
-use registers::Registers;
+use crate::registers::Registers;
 use slots::{Ring, Slots};
 use transport::{Mmio, Pci, Way, either};
 

@@ -25,15 +25,20 @@ const LARGEST: usize = 32;
 pub(super) trait Ring {
     /// # Safety
     /// As [`VirtQueue::add`]: the memory stays and is left alone until [`Ring::pop`] succeeds.
-    unsafe fn add(&mut self, send: &[&[u8]], receive: &mut [&mut [u8]]) -> Result<u16>;
+    unsafe fn add<'a>(&mut self, send: &'a [&'a [u8]], receive: &'a mut [&'a mut [u8]]) -> Result<u16>;
     fn peek(&self) -> Option<u16>;
     /// # Safety
     /// As [`VirtQueue::pop_used`]: the same memory as was added when `token` was given.
-    unsafe fn pop(&mut self, token: u16, send: &[&[u8]], receive: &mut [&mut [u8]]) -> Result<u32>;
+    unsafe fn pop<'a>(
+        &mut self,
+        token: u16,
+        send: &'a [&'a [u8]],
+        receive: &'a mut [&'a mut [u8]],
+    ) -> Result<u32>;
 }
 
 impl<const SIZE: usize> Ring for VirtQueue<Memory, SIZE> {
-    unsafe fn add(&mut self, send: &[&[u8]], receive: &mut [&mut [u8]]) -> Result<u16> {
+    unsafe fn add<'a>(&mut self, send: &'a [&'a [u8]], receive: &'a mut [&'a mut [u8]]) -> Result<u16> {
         // SAFETY: as the caller vouches.
         unsafe { self.add(send, receive) }
     }
@@ -42,7 +47,12 @@ impl<const SIZE: usize> Ring for VirtQueue<Memory, SIZE> {
         self.peek_used()
     }
 
-    unsafe fn pop(&mut self, token: u16, send: &[&[u8]], receive: &mut [&mut [u8]]) -> Result<u32> {
+    unsafe fn pop<'a>(
+        &mut self,
+        token: u16,
+        send: &'a [&'a [u8]],
+        receive: &'a mut [&'a mut [u8]],
+    ) -> Result<u32> {
         // SAFETY: as the caller vouches.
         unsafe { self.pop_used(token, send, receive) }
     }
@@ -77,7 +87,7 @@ impl Slot {
     }
 
     /// Hands the parts to `work`: slices for the time of one call into virtio-drivers, which takes addresses and lengths of them.
-    fn with_parts<T>(&self, work: impl FnOnce(&[&[u8]], &mut [&mut [u8]]) -> T) -> T {
+    fn with_parts<T>(&self, work: impl for<'a> FnOnce(&'a [&'a [u8]], &'a mut [&'a mut [u8]]) -> T) -> T {
         let mut at = self.memory;
         let mut next = |length: usize| {
             let here = at;

@@ -12,7 +12,7 @@ use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Trans
 use virtio_drivers::{Error, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::registers::Registers;
+use crate::registers::Registers;
 use crate::pci::Function;
 
 // Offsets of the common settings (Virtio 1.2, 4.1.4.3).
