@@ -52,11 +52,11 @@ pub struct Disk {
     pub bytes: u64,
     /// Whether it refuses to be written.
     pub read_only: bool,
-    /// Requests to the device, of all kinds.
+    /// Requests that were made.
     pub requests: u64,
-    /// Bytes that came from it.
+    /// Bytes that were read.
     pub read_bytes: u64,
-    /// Bytes that went to it.
+    /// Bytes that were written.
     pub written_bytes: u64,
     /// Finished flushes.
     pub flushes: u64,

@@ -62,9 +62,9 @@ pub fn metrics(facts: &Facts) -> String {
 
 fn disks(facts: &Facts, text: &mut Text) {
     let families: [(&str, &str, fn(&crate::machine::Disk) -> u64); 5] = [
-        ("plyos_disk_requests_total", "Requests to the device.", |disk| disk.requests),
-        ("plyos_disk_read_bytes_total", "Bytes that came from it.", |disk| disk.read_bytes),
-        ("plyos_disk_written_bytes_total", "Bytes that went to it.", |disk| disk.written_bytes),
+        ("plyos_disk_requests_total", "Requests that were made.", |disk| disk.requests),
+        ("plyos_disk_read_bytes_total", "Bytes that were read.", |disk| disk.read_bytes),
+        ("plyos_disk_written_bytes_total", "Bytes that were written.", |disk| disk.written_bytes),
         ("plyos_disk_flushes_total", "Finished flushes.", |disk| disk.flushes),
         ("plyos_disk_errors_total", "Requests that failed.", |disk| disk.errors),
     ];
