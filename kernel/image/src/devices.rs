@@ -71,7 +71,7 @@ fn find(words: &CommandLine) -> Vec<(Place, Result<Found, StartError>)> {
     for device in &words.virtio_mmio {
         let place = Place::Memory(device.address);
         let length = u32::try_from(device.size).unwrap_or(u32::MAX);
-        found.push((place, virtio::in_memory(device.address, length)));
+        found.push((place, virtio::in_memory(device.address, length, device.irq)));
     }
     found
 }

@@ -37,7 +37,7 @@ fn kernel_main(boot: Boot) -> ! {
         Mistake::ALL.into_iter().find(|(name, _)| words.provoke.as_deref() == Some(name))
     {
         mistake.make();
-        told!(Error, "the mistake '{}' was not stopped", words.provoke.unwrap_or_default());
+        told!(Error, "the mistake '{}' was not stopped", words.provoke.as_deref().unwrap_or_default());
     }
     let module = boot.module;
     let host = Host::new(devices::start(&words), |disk| store::mount(disk, module, &words));

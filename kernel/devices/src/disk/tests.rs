@@ -156,6 +156,7 @@ fn a_silent_device_is_an_error_after_a_bounded_time_and_may_come_back() {
     assert_eq!(world.disk.read_at(0, &mut vec![0; 2 << 20]).unwrap_err().reason, Reason::Silent);
     let first = world.clock.now() - begun;
     assert!(first >= PATIENCE && first < PATIENCE * 2, "{first:?}");
+    assert!(world.wires.listened.get() > 100, "waited without asking for an interrupt");
     // All slots are lost now. The next calls find that out sooner, and none of them uses a slot twice.
     let begun = world.clock.now();
     assert_eq!(world.disk.read_at(0, &mut [0; 512]).unwrap_err().reason, Reason::Silent);

@@ -27,6 +27,8 @@ pub(super) trait Ring {
     /// As [`VirtQueue::add`]: the memory stays and is left alone until [`Ring::pop`] succeeds.
     unsafe fn add<'a>(&mut self, send: &'a [&'a [u8]], receive: &'a mut [&'a mut [u8]]) -> Result<u16>;
     fn peek(&self) -> Option<u16>;
+    /// Whether the device interrupts after an answer.
+    fn interrupts(&mut self, on: bool);
     /// # Safety
     /// As [`VirtQueue::pop_used`]: the same memory as was added when `token` was given.
     unsafe fn pop<'a>(
@@ -45,6 +47,10 @@ impl<const SIZE: usize> Ring for VirtQueue<Memory, SIZE> {
 
     fn peek(&self) -> Option<u16> {
         self.peek_used()
+    }
+
+    fn interrupts(&mut self, on: bool) {
+        self.set_dev_notify(on);
     }
 
     unsafe fn pop<'a>(
@@ -111,6 +117,8 @@ pub(super) struct Slots {
     slots: Vec<Slot>,
     /// Which slot's request a ring's entry heads.
     owners: [Option<u8>; LARGEST],
+    /// Whether the device was asked to interrupt.
+    listening: bool,
 }
 
 impl Slots {
@@ -129,7 +137,7 @@ impl Slots {
             Some(Slot { memory, state: State::Free, send: [0; PARTS], receive: [0; PARTS] })
         };
         let slots = (0..shape.depth).map(|_| slot()).collect::<Option<Vec<_>>>()?;
-        Some(Self { ring, room: shape.room, slots, owners: [None; LARGEST] })
+        Some(Self { ring, room: shape.room, slots, owners: [None; LARGEST], listening: false })
     }
 
     pub(super) fn submit(&mut self, send: &[&[u8]], receive: &[usize]) -> core::result::Result<Ticket, Fault> {
@@ -167,8 +175,18 @@ impl Slots {
         Ok(ticket)
     }
 
+    /// Lets the device interrupt after the next answer. True if there is one already.
+    pub(super) fn listen(&mut self) -> bool {
+        self.listening = true;
+        self.ring.interrupts(true);
+        self.ring.peek().is_some()
+    }
+
     /// The next answer. An error if it is to nothing that is under way: then the device must be reset.
     pub(super) fn finished(&mut self) -> core::result::Result<Option<Finished>, Fault> {
+        if core::mem::take(&mut self.listening) {
+            self.ring.interrupts(false);
+        }
         let Some(token) = self.ring.peek() else { return Ok(None) };
         let owner = self.owners.get_mut(usize::from(token)).and_then(Option::take).ok_or(Fault::Broken)?;
         let slot = self.slots.get_mut(usize::from(owner)).ok_or(Fault::Broken)?;
