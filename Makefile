@@ -8,7 +8,7 @@ SOAK ?= 600
 PACKAGES := tests/setup/debian-packages.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench oracles lint golden soak mutants fuzz clean-demo toolchain
+.PHONY: help build kernel demo test bench oracles lint golden soak mutants fuzz clean-demo toolchain
 
 help: ## this list
 	@echo "Plyos: whole systems as layers. Targets:"
@@ -20,6 +20,10 @@ toolchain:
 
 build: toolchain ## the two programs: target/release/plyos and target/release/pkg
 	$(CARGO) build --release --locked -p plyos-cli -p plyos-pkg
+
+kernel: toolchain ## the kernel, alone: target/kernel/plyos-kernel
+	@CARGO=$(CARGO) tests/setup/kernel.sh
+	@kernel/check.sh $${CARGO_TARGET_DIR:-target}/kernel/plyos-kernel
 
 demo: build ## the whole story on real input: publish, install, upgrade, roll back, export
 	@tests/demo/demo.sh
@@ -50,7 +54,8 @@ lint: toolchain ## format, clippy, no_std of the pure cores, shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets --locked --quiet -- -D warnings
 	tests/nostd/check.sh
-	@if command -v shellcheck >/dev/null; then shellcheck -x .ci/run $$(find tests -name "*.sh"); \
+	$(CARGO) clippy --profile kernel --locked --quiet -p plyos-kernel -p plyos-kernel-machine -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck -x .ci/run kernel/check.sh $$(find tests -name "*.sh"); \
 	  else echo "shellcheck is not installed: scripts not checked"; fi
 
 golden: toolchain ## writes the golden files again; look at the difference before you commit it

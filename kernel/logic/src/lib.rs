@@ -16,6 +16,7 @@
 //! | `cache`, `kept` | what was read and verified, bounded by bytes |
 //! | `faults` | damage is told once, not at each read |
 //! | `log`, `log_ring` | lines with levels; the last of them |
+//! | `frames` | which frames of physical memory are free |
 //! | `command_line` | what the machine was started with |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -30,6 +31,7 @@ mod chunks;
 pub mod command_line;
 mod decompress;
 mod faults;
+pub mod frames;
 mod gate;
 mod generations;
 mod kept;

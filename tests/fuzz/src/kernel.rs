@@ -14,8 +14,8 @@ use plyos_bytemap::put;
 use plyos_ids::{Kind, LayerId, ObjectHash};
 use plyos_kernel_logic::{Limits, Options, System, boot};
 use plyos_layer_format::descriptor::Descriptor;
-use plyos_test_vm::stores::maker::{As, NOW, ROOT, StoreMaker, pins};
-use plyos_test_vm::stores::means::means;
+use plyos_test_stores::maker::{As, NOW, ROOT, StoreMaker, pins};
+use plyos_test_stores::means::means;
 
 /// Bytes of an edit.
 const EDIT: usize = 6;
@@ -136,7 +136,10 @@ fn edits(original: &Original, data: &[u8]) -> Vec<(u64, Vec<u8>)> {
             }
             // A record, whose hash fits again.
             2 => {
-                let Some(entry) = directory.records.get_mut(&records[usize::from(which) % records.len()]) else { continue };
+                let Some(entry) = directory.records.get_mut(&records[usize::from(which) % records.len()])
+                else {
+                    continue;
+                };
                 let (start, end) = (entry.extent.offset as usize, entry.extent.end() as usize);
                 let mut bytes = original.image[start..end].to_vec();
                 let at = (at as usize) % bytes.len();
@@ -152,10 +155,15 @@ fn edits(original: &Original, data: &[u8]) -> Vec<(u64, Vec<u8>)> {
             }
             // Where the directory says that something lies, and how long it is.
             4 => {
-                let entry = directory.layers.values_mut().nth(usize::from(which) % original.directory.layers.len());
+                let entry =
+                    directory.layers.values_mut().nth(usize::from(which) % original.directory.layers.len());
                 let Some(entry) = entry else { continue };
                 let extent = if how & 4 == 0 { &mut entry.index } else { &mut entry.map };
-                if how & 8 == 0 { extent.offset ^= at << 4 } else { extent.len ^= at }
+                if how & 8 == 0 {
+                    extent.offset ^= at << 4
+                } else {
+                    extent.len ^= at
+                }
                 resealed = true;
             }
             // What the directory lists.
@@ -205,7 +213,8 @@ fn original() -> &'static Original {
         };
         let many: Vec<(String, Vec<u8>)> =
             (0..300).map(|number| (format!("usr/share/{number:03}"), noise("many", number % 40))).collect();
-        let mut base: Vec<(&str, Vec<u8>)> = many.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
+        let mut base: Vec<(&str, Vec<u8>)> =
+            many.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
         base.push(("usr/bin/tool", noise("tool", 90_000)));
         base.push(("etc/hostname", b"plyos\n".to_vec()));
         let base = layer(Kind::Base, "base", &base);
@@ -231,7 +240,9 @@ fn original() -> &'static Original {
 pub fn is_whole() -> bool {
     let original = original();
     let device = Edited { original, edits: Mutex::default() };
-    let Ok(system) = boot(device, pins(&[ROOT]), Arc::new(means()).0.clone(), Options::default(), NOW) else { return false };
+    let Ok(system) = boot(device, pins(&[ROOT]), Arc::new(means()).0.clone(), Options::default(), NOW) else {
+        return false;
+    };
     let shown = system.shown();
     let read = shown.namespace().walk().filter(|found| {
         let Ok(found) = found else { return false };

@@ -1,5 +1,4 @@
-//! Virtual machines for tests: QEMU driven over its serial line and its monitor; and, for what needs no machine, whole stores in
-//! memory ([`stores`]).
+//! Virtual machines for tests: QEMU with the kernel, driven over its serial line and its monitor ([`vm`]).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,4 +7,4 @@
     reason = "all of this is test code: it asserts by panicking"
 )]
 
-pub mod stores;
+pub mod vm;

@@ -1,9 +1,0 @@
-//! Whole stores in memory, made by the programs' own crates: what `kernel/logic` is tested against on the host.
-//!
-//! [`maker::StoreMaker`] builds layers of directories, certifies them with keys of fixed seeds and writes generations, as `plyos` and
-//! `pkg` do. [`memory::Memory`] is the device below it, which can be told to fail. [`means`] is what the image brings to the
-//! kernel: zstd, and a log that a test can read.
-
-pub mod maker;
-pub mod means;
-pub mod memory;
