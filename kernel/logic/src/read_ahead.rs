@@ -77,7 +77,8 @@ mod tests {
                 let window = flows.miss(at);
                 // Two chunks come with it.
                 flows.fetched(at, at + 3);
-                (flows.hit(at + 1), flows.hit(at + 2));
+                flows.hit(at + 1);
+                flows.hit(at + 2);
                 at += 3;
                 window
             })

@@ -1,8 +1,8 @@
-//! The kernel's logic before whole stores with random edits: `PLYOS_STORE_RUNS` says how many, by default a few thousand.
+//! The kernel's logic before whole stores with random edits: `PLYOS_STORE_RUNS` says how many, by default some hundred.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 /// Runs without the variable: some seconds.
-const RUNS: u64 = 2_000;
+const RUNS: u64 = 600;
 
 #[test]
 fn edited_stores_give_errors_and_never_panics_or_other_bytes() {
