@@ -75,6 +75,11 @@ impl Host {
         net.poll(clock::uptime(), &mut respond);
         *self.net.borrow_mut() = Some(net);
     }
+
+    /// Asks the network to interrupt when something comes. True if it has come already: do not rest.
+    pub fn await_network(&self) -> bool {
+        self.net.borrow_mut().as_mut().is_some_and(Net::listen)
+    }
 }
 
 impl Machine for Host {
