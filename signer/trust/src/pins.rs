@@ -74,7 +74,9 @@ pub enum PinsError {
     #[error("a set of {0} root keys where 1 to 16 are allowed")]
     Keys(usize),
     /// A threshold of 0, or above the number of keys.
-    #[error("a threshold of {threshold} over {keys} root keys; it must be at least 1 and at most their number")]
+    #[error(
+        "a threshold of {threshold} over {keys} root keys; it must be at least 1 and at most their number"
+    )]
     Threshold {
         /// The threshold.
         threshold: u32,
