@@ -8,7 +8,7 @@ SOAK ?= 600
 PACKAGES := tests/setup/debian-packages.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench oracles lint golden soak mutants fuzz clean-demo toolchain
+.PHONY: help build kernel demo test bench oracles lint golden soak mutants fuzz clean-demo toolchain
 
 help: ## this list
 	@echo "Plyos: whole systems as layers. Targets:"
@@ -20,6 +20,9 @@ toolchain:
 
 build: toolchain ## the two programs: target/release/plyos and target/release/pkg
 	$(CARGO) build --release --locked -p plyos-cli -p plyos-pkg
+
+kernel: toolchain ## the kernel, alone: target/kernel/plyos-kernel
+	@CARGO=$(CARGO) tests/setup/kernel.sh
 
 demo: build ## the whole story on real input: publish, install, upgrade, roll back, export
 	@tests/demo/demo.sh
@@ -50,6 +53,7 @@ lint: toolchain ## format, clippy, no_std of the pure cores, shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets --locked --quiet -- -D warnings
 	tests/nostd/check.sh
+	$(CARGO) clippy --profile kernel --locked --quiet -p plyos-kernel -p plyos-kernel-machine -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck -x .ci/run $$(find tests -name "*.sh"); \
 	  else echo "shellcheck is not installed: scripts not checked"; fi
 

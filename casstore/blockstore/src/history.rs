@@ -106,6 +106,16 @@ impl History {
         }
     }
 
+    /// Whether a generation that is not active was good once: something says that it was found good or gone back to, or that
+    /// it was the active one when the next came. A trial is never that; the one that a return comes from was a trial.
+    pub fn was_good(&self, number: u64) -> bool {
+        self.entries.iter().any(|entry| match entry.action {
+            Action::Return => entry.number == number,
+            Action::Promotion | Action::Rollback => entry.number == number || entry.from == number,
+            Action::Install | Action::Remove | Action::Upgrade | Action::Load => entry.from == number,
+        })
+    }
+
     /// Reads a history. `bytes` is the whole record and no more.
     pub fn parse(bytes: &[u8]) -> Result<Self, ListError> {
         let found = list::split(bytes, &HISTORY_MAGIC, history_entry::SIZE, Self::MAX)?;
@@ -207,6 +217,32 @@ mod tests {
             action: Action::Install,
             command: String::from(command),
         }
+    }
+
+    #[test]
+    fn what_was_only_on_trial_was_never_good() {
+        let mut found = History::default();
+        let push = |found: &mut History, action, number, from| {
+            found.push(HistoryEntry { action, number, from, ..entry(number, "") });
+        };
+        for (action, number, from) in [
+            (Action::Install, 1, 0),
+            (Action::Install, 2, 1),
+            // A trial that failed, one that was replaced by the next, and one that was promoted.
+            (Action::Upgrade, 3, 2),
+            (Action::Return, 2, 3),
+            (Action::Upgrade, 4, 2),
+            (Action::Upgrade, 5, 2),
+            (Action::Promotion, 5, 2),
+            (Action::Install, 6, 5),
+        ] {
+            push(&mut found, action, number, from);
+        }
+        let all: Vec<u64> = (0..8).filter(|number| found.was_good(*number)).collect();
+        assert_eq!(all, [0, 1, 2, 5], "0 is where the first came from, and stands for none");
+        // By force.
+        push(&mut found, Action::Rollback, 3, 5);
+        assert!(found.was_good(3) && !found.was_good(4));
     }
 
     #[test]

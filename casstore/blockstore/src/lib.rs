@@ -56,7 +56,7 @@ pub use layer_map::{LayerMap, MapError};
 pub use layout::LAYOUTS;
 pub use list::ListError;
 pub use place::{Place, PlaceError};
-pub use read::{ReadError, read_extent, read_map, read_page_hashes, read_record};
+pub use read::{ReadError, places_of, read_extent, read_map, read_page_hashes, read_record};
 pub use record_type::RecordType;
 pub use superblock::{Superblock, SuperblockError};
 pub use transaction::{LayerChange, RecordChange, SlotsChange, Transaction};

@@ -77,3 +77,12 @@ pub fn read_page_hashes<D: BlockDevice>(
     let (hashes, _) = bytes.as_chunks::<32>();
     Ok(hashes.to_vec())
 }
+
+/// Where the places of a layer's map lie, 16 bytes for each chunk ([`Place::parse`](crate::Place::parse)), when
+/// [`read_page_hashes`] gave `page_hashes` of them; `None` when the map is too short for that. For who does not read the map
+/// as a whole: each place is then a claim, and what is read from it must hash to its chunk.
+pub fn places_of(entry: &LayerEntry, page_hashes: usize) -> Option<Extent> {
+    let before = (page_hashes as u64).checked_mul(32)?.checked_add(layer_map::SIZE as u64)?;
+    let len = entry.map.len.checked_sub(before)?;
+    Some(Extent { offset: entry.map.offset.checked_add(before)?, len })
+}

@@ -43,13 +43,14 @@ pub fn check_state<'a>(
         return Ok(());
     }
     for descriptor in descriptors {
-        let Some(newest) = descriptor.state_version() else { continue };
-        let oldest = descriptor.state_version_min().unwrap_or(newest);
-        if !(oldest..=newest).contains(&state) {
+        let Some(reads) = descriptor.state_versions() else { continue };
+        if !reads.contains(&state) {
             let line = format!(
-                "{} {} reads the machine's state in version {oldest} to {newest}, and it is {state}; nothing was changed",
+                "{} {} reads the machine's state in version {} to {}, and it is {state}; nothing was changed",
                 descriptor.name(),
-                descriptor.version()
+                descriptor.version(),
+                reads.start(),
+                reads.end()
             );
             return Err(Failure::new(ExitCode::Store, line));
         }

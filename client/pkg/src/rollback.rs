@@ -1,6 +1,6 @@
 //! `pkg rollback`: back to a former good generation, at once and without trial.
 //!
-//! A number counts as good once it was more than a trial ([`was_good`]): what failed its check, or was replaced before anybody
+//! A number counts as good once it was more than a trial ([`History::was_good`]): what failed its check, or was replaced before anybody
 //! knew, comes back by `--force` only, and so do layers that turned out bad later. Everything of a generation is checked
 //! before the flip, as for an installation; nothing is fetched.
 
@@ -145,7 +145,7 @@ fn wanted(store: &Store, present: &Slot, request: &Request) -> Result<Generation
     if number == present.number {
         return Err(Failure::new(ExitCode::Store, format!("generation {number} is active already")));
     }
-    if request.bad_layers == BadLayers::Refused && !was_good(&history, number) {
+    if request.bad_layers == BadLayers::Refused && !history.was_good(number) {
         let line = format!(
             "generation {number} was on trial and never found good, so nobody goes back to it; `pkg history` says why (--force takes it on your own word)"
         );
@@ -179,16 +179,6 @@ pub fn before(history: &History, number: u64) -> Option<&HistoryEntry> {
     history.entries().rev().find(|before| before.number == came.from && came.from != 0)
 }
 
-/// Whether a generation that is not active was good once: something says that it was found good or gone back to, or that
-/// it was the active one when the next came. A trial is never that; the one that a return comes from was a trial.
-fn was_good(history: &History, number: u64) -> bool {
-    history.entries().any(|entry| match entry.action {
-        Action::Return => entry.number == number,
-        Action::Promotion | Action::Rollback => entry.number == number || entry.from == number,
-        Action::Install | Action::Remove | Action::Upgrade | Action::Load => entry.from == number,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,27 +196,6 @@ mod tests {
             });
         }
         history
-    }
-
-    #[test]
-    fn what_was_only_on_trial_was_never_good() {
-        let mut entries = vec![
-            (Action::Install, 1, 0),
-            (Action::Install, 2, 1),
-            // A trial that failed, one that was replaced by the next, and one that was promoted.
-            (Action::Upgrade, 3, 2),
-            (Action::Return, 2, 3),
-            (Action::Upgrade, 4, 2),
-            (Action::Upgrade, 5, 2),
-            (Action::Promotion, 5, 2),
-            (Action::Install, 6, 5),
-        ];
-        let good = |entries: &[_], number| was_good(&history(entries), number);
-        let all: Vec<u64> = (0..8).filter(|number| good(&entries, *number)).collect();
-        assert_eq!(all, [0, 1, 2, 5], "0 is where the first came from, and stands for none");
-        // By force.
-        entries.push((Action::Rollback, 3, 5));
-        assert!(good(&entries, 3) && !good(&entries, 4));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use plyos_ids::{KeyId, Kind, LayerId};
 use crate::certificate::CertificateView;
 use crate::key::PublicKey;
 pub use crate::keyring::Refusal;
-use crate::keyring::{self, KeyringView};
+use crate::keyring::{self, KeyringView, Revocation};
 
 /// What a layer says of itself, from its verified index.
 #[derive(Debug, Clone, Copy)]
@@ -138,6 +138,13 @@ impl<B: AsRef<[u8]>> TrustedKeyring<B> {
         Err(refusal)
     }
 
+    /// Whether this keyring revokes the layer. Who trusts several keyrings asks all of them.
+    pub fn revokes(&self, layer: LayerId) -> bool {
+        // One that was checked parses again.
+        KeyringView::parse_again(self.0.as_ref())
+            .map_or(true, |keyring| keyring.claims.statement.is_revoked(Revocation::Layer(layer)))
+    }
+
     /// The rest of the question, for one layer. `floor` is the least security epoch for its kind and name.
     pub fn admit(
         &self,
@@ -146,7 +153,7 @@ impl<B: AsRef<[u8]>> TrustedKeyring<B> {
         floor: u32,
         machine: &Machine<'_>,
     ) -> Result<Admitted, Refusal> {
-        let keyring = KeyringView::parse(self.0.as_ref())?;
+        let keyring = KeyringView::parse_again(self.0.as_ref())?;
         // 2. Whether one of them signed this very layer.
         let certificate = CertificateView::parse(certificate)?;
         let LayerFacts { id, kind, name, .. } = *layer;

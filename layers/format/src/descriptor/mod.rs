@@ -16,6 +16,7 @@ pub use relation::{is_name, is_relation, is_version};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use plyos_ids::Kind;
 use serde_json::Value;
@@ -195,6 +196,12 @@ impl Descriptor {
     /// Lowest version of the machine's state that it reads.
     pub const fn state_version_min(&self) -> Option<u64> {
         self.state_version_min
+    }
+
+    /// Versions of the machine's state that it reads; `None` when it keeps none. Without a lowest one it reads one alone.
+    pub fn state_versions(&self) -> Option<RangeInclusive<u64>> {
+        let newest = self.state_version?;
+        Some(self.state_version_min.unwrap_or(newest)..=newest)
     }
 
     /// What its services need.

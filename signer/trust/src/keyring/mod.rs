@@ -19,7 +19,7 @@ pub use statement::{LayerKey, MAX_PREFIXES, Revocation, Statement};
 pub use statement::{keyring_key, revocation};
 
 use crate::signatures::{Signatures, SignaturesError, SignaturesView};
-use view::StatementView;
+use view::{Keys, StatementView};
 
 byte_map! {
     /// See docs/formats.md, "Keyring".
@@ -165,6 +165,15 @@ pub(crate) struct KeyringView<'a> {
 impl<'a> KeyringView<'a> {
     /// Reads a keyring; `bytes` must hold it and nothing more.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, KeyringError> {
+        Self::parse_with(bytes, Keys::Unknown)
+    }
+
+    /// The same of bytes that [`Self::parse`] has taken before.
+    pub fn parse_again(bytes: &'a [u8]) -> Result<Self, KeyringError> {
+        Self::parse_with(bytes, Keys::Checked)
+    }
+
+    fn parse_with(bytes: &'a [u8], keys: Keys) -> Result<Self, KeyringError> {
         if bytes.len() > MAX_LEN {
             return Err(KeyringError::TooMany("bytes"));
         }
@@ -172,7 +181,7 @@ impl<'a> KeyringView<'a> {
         if object.len() != bytes.len() {
             return Err(KeyringError::Malformed);
         }
-        let (statement, end) = StatementView::read(object)?;
+        let (statement, end) = StatementView::read(object, keys)?;
         let signed = object.get(keyring::VERSION.offset..end).ok_or(KeyringError::Truncated)?;
         let mut cursor = Cursor::new(object);
         cursor.take(end).ok_or(KeyringError::Truncated)?;

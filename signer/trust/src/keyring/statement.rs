@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use plyos_bytemap::{byte_map, put};
 use plyos_ids::{KeyId, Kind, KindSet, LayerId, SignatureAlgorithm};
 
-use super::view::StatementView;
+use super::view::{Keys, StatementView};
 use super::{DOMAIN, KeyringError, MAX_LEN, keyring};
 use crate::key::PublicKey;
 
@@ -187,7 +187,7 @@ impl Statement {
             return Err(KeyringError::TooMany("bytes"));
         }
         let object = [&[0; keyring::VERSION.offset], signed].concat();
-        let (view, end) = StatementView::read(&object)?;
+        let (view, end) = StatementView::read(&object, Keys::Unknown)?;
         if end == object.len() { Ok(view.to_owned()) } else { Err(KeyringError::Malformed) }
     }
 

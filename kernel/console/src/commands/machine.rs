@@ -1,0 +1,117 @@
+//! `free`, `lsblk`, `net`, `log`: what needs no store.
+
+use alloc::{format, string::String};
+
+use crate::{
+    Standing,
+    failure::Failure,
+    glyph,
+    machine::{Level, Machine},
+    screen::{Out, Screen},
+    system::System,
+};
+
+/// `free`: memory, in KiB.
+pub(crate) fn free<S: System>(
+    machine: &impl Machine,
+    standing: &Standing<'_, S>,
+    out: &mut Out<'_, impl Screen>,
+) -> Result<(), Failure> {
+    let memory = machine.memory();
+    let mut row = |name: &str, bytes: u64| out.line(format_args!("{name:<12} {:>10} KiB", bytes >> 10));
+    row("total", memory.total)?;
+    row("free", memory.free)?;
+    row("image", memory.image)?;
+    row("heap limit", memory.heap_limit)?;
+    row("heap used", memory.heap_used)?;
+    row("heap peak", memory.heap_peak)?;
+    if let Standing::Mounted(system) = standing {
+        row("cache", system.cache().bytes)?;
+        row("cache limit", system.cache().limit)?;
+    }
+    Ok(())
+}
+
+/// `lsblk`: block devices and what they did.
+pub(crate) fn disks(machine: &impl Machine, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+    let disks = machine.disks();
+    if disks.is_empty() {
+        return Ok(out.line(format_args!("no block device: give the machine a virtio disk with a store"))?);
+    }
+    for disk in disks {
+        let access = if disk.read_only { "read-only" } else { "read-write" };
+        let (name, size) = (glyph::line(&disk.name), size(disk.bytes));
+        out.line(format_args!(
+            "{name} {size} {access}, {} reads of {}, {} writes of {}, {} flushes, {} errors",
+            disk.reads,
+            self::size(disk.read_bytes),
+            disk.writes,
+            self::size(disk.written_bytes),
+            disk.flushes,
+            disk.errors
+        ))?;
+    }
+    Ok(())
+}
+
+/// `net`: the network device.
+pub(crate) fn network(machine: &impl Machine, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+    let Some(network) = machine.network() else {
+        return Ok(out.line(format_args!(
+            "no network: the machine has no virtio network device, or net=off was given"
+        ))?);
+    };
+    let [a, b, c, d, e, f] = network.mac;
+    out.line(format_args!("hardware {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"))?;
+    match network.address {
+        Some((address, prefix)) => out.line(format_args!("address  {address}/{prefix}"))?,
+        None => out.line(format_args!("address  none yet: DHCP has not answered"))?,
+    }
+    if let Some(gateway) = network.gateway {
+        out.line(format_args!("gateway  {gateway}"))?;
+    }
+    for resolver in network.resolvers {
+        out.line(format_args!("resolver {resolver}"))?;
+    }
+    for (way, (frames, bytes)) in [("received", network.received), ("sent", network.sent)] {
+        out.line(format_args!("{way:<8} {frames} frames of {}", size(bytes)))?;
+    }
+    out.line(format_args!("errors   {}", network.errors))?;
+    Ok(out.line(format_args!("pages    {}", network.pages))?)
+}
+
+/// `log`: its last lines.
+pub(crate) fn log(
+    machine: &impl Machine,
+    least: Level,
+    last: usize,
+    out: &mut Out<'_, impl Screen>,
+) -> Result<(), Failure> {
+    for line in machine.log(least, last) {
+        let (seconds, micros) = (line.at.as_secs(), line.at.subsec_micros());
+        let level = name(line.level);
+        out.line(format_args!("{seconds:>5}.{micros:06} {level:<7} {}", glyph::line(&line.text)))?;
+    }
+    Ok(())
+}
+
+/// A level's word.
+pub(crate) const fn name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Info => "info",
+        Level::Debug => "debug",
+    }
+}
+
+/// Bytes for people, with one digit after the point.
+pub(crate) fn size(bytes: u64) -> String {
+    for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if bytes >> shift > 0 {
+            let tenths = (bytes >> (shift - 10)).saturating_mul(10) >> 10;
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} B")
+}

@@ -1,0 +1,113 @@
+//! The facts as Prometheus text (exposition format 0.0.4).
+
+use alloc::{format, string::String};
+use core::fmt::{Display, Write};
+
+use super::Facts;
+
+/// The type with which the text is sent.
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Names with their labels and values, as a scraper reads them.
+pub fn metrics(facts: &Facts) -> String {
+    let mut text = Text(String::new());
+    text.family("plyos_info", "gauge", "What runs: always 1.");
+    let (generation, slot) = match &facts.mounted {
+        Some(mounted) => (format!("{}", mounted.generation), mounted.slot.as_str()),
+        None => (String::new(), ""),
+    };
+    text.sample("plyos_info", &[("version", facts.version), ("generation", &generation), ("slot", slot)], 1);
+    text.single(
+        "plyos_mounted",
+        "gauge",
+        "1 when a generation is mounted.",
+        u8::from(facts.mounted.is_some()),
+    );
+    let uptime = format!("{}.{:06}", facts.uptime.as_secs(), facts.uptime.subsec_micros());
+    text.single("plyos_uptime_seconds", "counter", "Time since the kernel was started.", uptime);
+    text.family("plyos_memory_bytes", "gauge", "Memory by what it is.");
+    let memory = &facts.memory;
+    for (what, bytes) in [
+        ("total", memory.total),
+        ("free", memory.free),
+        ("image", memory.image),
+        ("heap_limit", memory.heap_limit),
+        ("heap_used", memory.heap_used),
+        ("heap_peak", memory.heap_peak),
+    ] {
+        text.sample("plyos_memory_bytes", &[("what", what)], bytes);
+    }
+    if let Some(mounted) = &facts.mounted {
+        let cache = &mounted.cache;
+        text.single("plyos_generation", "gauge", "Number of the shown generation.", mounted.generation);
+        text.single("plyos_layers", "gauge", "Layers of the shown generation.", mounted.layers);
+        text.single("plyos_cache_hits_total", "counter", "Asked for and there.", cache.hits);
+        text.single("plyos_cache_misses_total", "counter", "Asked for and read.", cache.misses);
+        text.single("plyos_cache_evicted_total", "counter", "Thrown out for others.", cache.evicted);
+        text.single("plyos_cache_bytes", "gauge", "Bytes in the cache.", cache.bytes);
+        text.single("plyos_cache_limit_bytes", "gauge", "Most bytes that it takes.", cache.limit);
+    }
+    disks(facts, &mut text);
+    network(facts, &mut text);
+    text.0
+}
+
+fn disks(facts: &Facts, text: &mut Text) {
+    let families: [(&str, &str, fn(&crate::machine::Disk) -> u64); 6] = [
+        ("plyos_disk_reads_total", "Finished read requests.", |disk| disk.reads),
+        ("plyos_disk_read_bytes_total", "Bytes of those.", |disk| disk.read_bytes),
+        ("plyos_disk_writes_total", "Finished write requests.", |disk| disk.writes),
+        ("plyos_disk_written_bytes_total", "Bytes of those.", |disk| disk.written_bytes),
+        ("plyos_disk_flushes_total", "Finished flushes.", |disk| disk.flushes),
+        ("plyos_disk_errors_total", "Requests that failed.", |disk| disk.errors),
+    ];
+    for (name, help, value) in families.into_iter().filter(|_| !facts.disks.is_empty()) {
+        text.family(name, "counter", help);
+        for disk in &facts.disks {
+            text.sample(name, &[("disk", &disk.name)], value(disk));
+        }
+    }
+}
+
+fn network(facts: &Facts, text: &mut Text) {
+    let Some(network) = &facts.network else { return };
+    text.family("plyos_net_frames_total", "counter", "Frames by direction.");
+    text.sample("plyos_net_frames_total", &[("way", "received")], network.received.0);
+    text.sample("plyos_net_frames_total", &[("way", "sent")], network.sent.0);
+    text.family("plyos_net_bytes_total", "counter", "Bytes by direction.");
+    text.sample("plyos_net_bytes_total", &[("way", "received")], network.received.1);
+    text.sample("plyos_net_bytes_total", &[("way", "sent")], network.sent.1);
+    text.single("plyos_net_errors_total", "counter", "Frames that were dropped or refused.", network.errors);
+    text.single("plyos_pages_total", "counter", "Pages that were asked of this server.", network.pages);
+}
+
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail.
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.0.push_str(name);
+        for (number, (label, text)) in labels.iter().enumerate() {
+            self.0.push(if number == 0 { '{' } else { ',' });
+            let _ = write!(self.0, "{label}=\"{}\"", escaped(text));
+        }
+        if !labels.is_empty() {
+            self.0.push('}');
+        }
+        let _ = writeln!(self.0, " {value}");
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.family(name, kind, help);
+        self.sample(name, &[], value);
+    }
+}
+
+/// A label's value.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

@@ -1,0 +1,87 @@
+//! The status page: the facts, as Prometheus text and as a page for people, and the answer to a browser. Pure functions of values.
+//!
+//! The image gathers [`Facts`] with [`Facts::gather`], feeds what a connection brings to [`http::Request::read`], and sends what
+//! [`http::answer`] gives.
+
+pub mod http;
+mod metrics;
+mod page;
+
+use alloc::{string::String, vec::Vec};
+use core::time::Duration;
+
+pub use metrics::metrics;
+pub use page::page;
+
+use crate::{
+    Standing,
+    commands::generations::state,
+    machine::{Disk, Machine, Memory, Network},
+    system::{CacheCounters, System, Tree},
+};
+
+/// What the status page tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Version of the kernel.
+    pub version: &'static str,
+    /// Since the start.
+    pub uptime: Duration,
+    /// What is mounted; `None` in rescue.
+    pub mounted: Option<Mounted>,
+    /// Why slots were passed over, or why nothing could be mounted.
+    pub reasons: Vec<String>,
+    /// Memory.
+    pub memory: Memory,
+    /// Block devices.
+    pub disks: Vec<Disk>,
+    /// The network.
+    pub network: Option<Network>,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mounted {
+    /// Number of the generation.
+    pub generation: u64,
+    /// Its layers.
+    pub layers: usize,
+    /// `A` or `B`.
+    pub slot: String,
+    /// What that is worth, in words.
+    pub state: String,
+    /// What the cache has seen.
+    pub cache: CacheCounters,
+}
+
+impl Facts {
+    /// The facts as they are now.
+    pub fn gather<S: System>(machine: &impl Machine, standing: &Standing<'_, S>) -> Self {
+        let (mounted, reasons) = match standing {
+            Standing::Rescue(reasons) => (None, reasons.to_vec()),
+            Standing::Mounted(system) => {
+                let shown = system.shown();
+                let mounted = Mounted {
+                    generation: shown.generation().number,
+                    layers: shown.generation().layers.len(),
+                    slot: alloc::format!("{}", shown.slot()),
+                    state: state(system.slots().get(shown.slot())),
+                    cache: system.cache(),
+                };
+                (Some(mounted), system.passed_over())
+            }
+        };
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime: machine.uptime(),
+            mounted,
+            reasons,
+            memory: machine.memory(),
+            disks: machine.disks(),
+            network: machine.network(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! The facts, read back from what is sent.
+
+use alloc::{string::ToString, vec};
+
+use super::{
+    http::{Body, MAX_REQUEST, Page, Request, answer},
+    *,
+};
+use proptest::prelude::*;
+
+fn facts() -> Facts {
+    Facts {
+        version: "1.2.3",
+        uptime: Duration::from_millis(61_500),
+        mounted: Some(Mounted {
+            generation: 7,
+            layers: 3,
+            slot: "B".to_string(),
+            state: "good".to_string(),
+            cache: CacheCounters { hits: 10, misses: 4, evicted: 1, bytes: 4096, limit: 8192 },
+        }),
+        reasons: vec!["slot A: <b>damaged</b> & \"gone\"".to_string()],
+        memory: Memory { total: 64 << 20, free: 32 << 20, ..Memory::default() },
+        disks: vec![Disk { name: "vd\"a\\".to_string(), reads: 5, ..Disk::default() }],
+        network: Some(Network { received: (2, 300), ..Network::default() }),
+    }
+}
+
+/// Samples by name and labels; fails for a line that is no sample.
+fn samples(text: &str) -> std::collections::BTreeMap<String, f64> {
+    let mut typed = std::collections::BTreeSet::new();
+    let mut samples = std::collections::BTreeMap::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            assert!(typed.insert(rest.split(' ').next().unwrap()), "{rest} twice");
+        } else if !line.starts_with("# HELP ") {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(typed.contains(name.split('{').next().unwrap()), "{name} has no type");
+            assert!(samples.insert(name.to_string(), value.parse().unwrap()).is_none(), "{name} twice");
+        }
+    }
+    samples
+}
+
+#[test]
+fn metrics_are_what_a_scraper_reads() {
+    let samples = samples(&metrics(&facts()));
+    assert_eq!(samples["plyos_info{version=\"1.2.3\",generation=\"7\",slot=\"B\"}"], 1.0);
+    assert_eq!(samples["plyos_uptime_seconds"], 61.5);
+    assert_eq!(samples["plyos_cache_hits_total"], 10.0);
+    assert_eq!(samples["plyos_disk_reads_total{disk=\"vd\\\"a\\\\\"}"], 5.0);
+    assert_eq!(samples["plyos_net_bytes_total{way=\"received\"}"], 300.0);
+    assert_eq!(samples["plyos_memory_bytes{what=\"free\"}"], f64::from(32 << 20));
+}
+
+#[test]
+fn rescue_is_told() {
+    let facts = Facts { mounted: None, ..facts() };
+    assert_eq!(samples(&metrics(&facts))["plyos_mounted"], 0.0);
+    let page = page(&facts);
+    assert!(page.contains("nothing could be mounted"));
+    assert!(page.contains("&lt;b&gt;damaged&lt;/b&gt; &amp;") && !page.contains("<b>"), "{page}");
+}
+
+#[test]
+fn requests() {
+    let read = |text: &str| Request::read(text.as_bytes());
+    assert_eq!(read("GET / HTTP/1.1\r\nhost: x\r\n\r\n"), Some(Request::Read(Page::Status, Body::Wanted)));
+    assert_eq!(read("HEAD /metrics?a=b HTTP/1.0\r\n\r\n"), Some(Request::Read(Page::Metrics, Body::Left)));
+    assert_eq!(read("GET /x HTTP/1.1\n\n"), Some(Request::Read(Page::Unknown, Body::Wanted)));
+    assert_eq!(read("POST / HTTP/1.1\r\n\r\n"), Some(Request::Method));
+    assert_eq!(read("GET / HTTP/2\r\n\r\n"), Some(Request::Bad));
+    assert_eq!(read("GET /  HTTP/1.1\r\n\r\n"), Some(Request::Bad));
+    assert_eq!(read("\r\n\r\n"), Some(Request::Bad));
+    assert_eq!(read("GET / HTTP/1.1\r\nhost: x\r\n"), None, "the end is still to come");
+    assert_eq!(Request::read(&[b'a'; MAX_REQUEST - 1]), None);
+    assert_eq!(Request::read(&[b'a'; MAX_REQUEST]), Some(Request::Bad), "nobody waits for ever");
+}
+
+#[test]
+fn answers() {
+    let text = |request| String::from_utf8(answer(request, &facts())).unwrap();
+    let page = text(Request::Read(Page::Status, Body::Wanted));
+    let (head, body) = page.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.0 200 OK\r\n") && body.ends_with("</html>\n"));
+    assert!(head.contains(&alloc::format!("content-length: {}", body.len())));
+    let left = text(Request::Read(Page::Status, Body::Left));
+    assert_eq!(left.split_once("\r\n\r\n").unwrap(), (head, ""));
+    assert!(text(Request::Read(Page::Unknown, Body::Wanted)).starts_with("HTTP/1.0 404 "));
+    assert!(text(Request::Method).contains("405 ") && text(Request::Method).contains("allow: GET, HEAD"));
+    assert!(text(Request::Bad).starts_with("HTTP/1.0 400 "));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_request_or_not(bytes in proptest::collection::vec(any::<u8>(), 0..5000)) {
+        if let Some(request) = Request::read(&bytes) {
+            prop_assert!(answer(request, &facts()).starts_with(b"HTTP/1.0 "));
+        } else {
+            prop_assert!(bytes.len() < MAX_REQUEST);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A place on the network: an address by DHCP, an answer to ping, the status page over TCP.
+//!
+//! smoltcp has the protocols; this wires them to a card ([`link`]) and keeps everything bounded: frames, connections,
+//! bytes and time of each ([`page`]). Nothing runs by itself: the idle loop calls [`Net::poll`] and is told when to call
+//! again.
+
+mod link;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::socket::{dhcpv4, tcp};
+use smoltcp::time::Instant;
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv4Address, Ipv4Cidr};
+use thiserror::Error;
+
+use crate::{Device, Fault};
+pub use link::{FRAME, LinkCounts};
+pub(crate) use link::{ADDRESS, RECEIVE_SHAPE, TRANSMIT_SHAPE};
+use link::Link;
+use page::Page;
+pub use page::{REQUEST, Respond, TIME};
+
+/// Connections at the same time; a ninth is refused by the protocol. 10 KiB of buffers each.
+pub const CONNECTIONS: usize = 8;
+
+/// Rounds of frames that one poll takes at most, so that a flood cannot keep the idle loop.
+const ROUNDS: usize = 64;
+
+/// Why there is no network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NetError {
+    /// The card tells no address, or one that is none.
+    #[error("the network card has no usable address")]
+    NoAddress,
+    /// The card could not be spoken to.
+    #[error("the network card: {0}")]
+    Fault(#[from] Fault),
+}
+
+/// What the network is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetState {
+    /// The card's address.
+    pub card: [u8; 6],
+    /// Address and length of the network's prefix in bits, once DHCP has given one.
+    pub address: Option<([u8; 4], u8)>,
+    /// Where everything else goes.
+    pub router: Option<[u8; 4]>,
+    /// Connections that somebody has open.
+    pub connections: usize,
+    /// Answers made since start.
+    pub answers: u64,
+    /// What went through the card.
+    pub counts: LinkCounts,
+    /// Why the card is not used any more.
+    pub broken: Option<Fault>,
+}
+
+/// A network card with its protocols.
+pub struct Net<D: Device> {
+    link: Link<D>,
+    interface: Interface,
+    sockets: SocketSet<'static>,
+    dhcp: SocketHandle,
+    pages: Vec<(SocketHandle, Page)>,
+    card: [u8; 6],
+    lease: Option<(Ipv4Cidr, Option<Ipv4Address>)>,
+    port: u16,
+    answers: u64,
+}
+
+impl<D: Device> Net<D> {
+    /// A network over a device that was started with [`crate::wants::NET_FEATURES`] and [`crate::wants::NET_QUEUES`]. The
+    /// status page is at `port`; `seed` makes sequence numbers hard to guess.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub fn new(device: D, port: u16, seed: u64, now: Duration) -> Result<Self, NetError> {
+        let mut link = Link::new(device);
+        if let Some(fault) = link.broken() {
+            return Err(NetError::Fault(fault));
+        }
+        let card = link.address().ok_or(NetError::NoAddress)?;
+        let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(card)));
+        config.random_seed = seed;
+        let interface = Interface::new(config, &mut link, instant(now));
+        let mut sockets = SocketSet::new(Vec::new());
+        let dhcp = sockets.add(dhcpv4::Socket::new());
+        let mut pages = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut socket = page::socket();
+            socket.set_timeout(Some(page::TIME.into()));
+            pages.push((sockets.add(socket), Page::new()));
+        }
+        Ok(Self { link, interface, sockets, dhcp, pages, card, lease: None, port, answers: 0 })
+    }
+
+    /// Takes what came, does what is due, sends what is to be sent. Tells how long nothing will be due, if no frame comes:
+    /// then it wants to be called again. Waiting longer delays, nothing else; a frame is no alarm, so call it every few
+    /// milliseconds, or when the card interrupts.
+    pub fn poll(&mut self, now: Duration, respond: Respond<'_>) -> Duration {
+        for _ in 0..ROUNDS {
+            let changed = self.interface.poll(instant(now), &mut self.link, &mut self.sockets);
+            let mut stirred = self.follow_lease();
+            for (handle, page) in &mut self.pages {
+                let socket = self.sockets.get_mut::<tcp::Socket<'_>>(*handle);
+                let before = (socket.state(), socket.send_queue());
+                if page.poll(socket, self.port, now, respond) {
+                    self.answers = self.answers.saturating_add(1);
+                }
+                stirred |= before != (socket.state(), socket.send_queue());
+            }
+            if !stirred && changed == smoltcp::iface::PollResult::None {
+                break;
+            }
+        }
+        let deadlines = self.pages.iter().filter_map(|(_, page)| page.deadline());
+        let page = deadlines.min().map(|deadline| deadline.saturating_sub(now));
+        let protocols = self.interface.poll_delay(instant(now), &self.sockets).map(Duration::from);
+        [page, protocols].into_iter().flatten().min().unwrap_or(Duration::MAX)
+    }
+
+    /// Takes over what DHCP was given or lost. True if something changed.
+    fn follow_lease(&mut self) -> bool {
+        let lease = match self.sockets.get_mut::<dhcpv4::Socket<'_>>(self.dhcp).poll() {
+            None => return false,
+            Some(dhcpv4::Event::Deconfigured) => None,
+            Some(dhcpv4::Event::Configured(config)) => Some((config.address, config.router)),
+        };
+        self.interface.update_ip_addrs(|addresses| {
+            addresses.clear();
+            if let Some((address, _)) = lease {
+                // There is room for one: the list was emptied.
+                let _ = addresses.push(IpCidr::Ipv4(address));
+            }
+        });
+        self.interface.routes_mut().remove_default_ipv4_route();
+        if let Some((_, Some(router))) = lease {
+            // The same.
+            let _ = self.interface.routes_mut().add_default_ipv4_route(router);
+        }
+        self.lease = lease;
+        true
+    }
+
+    /// What it is at.
+    pub fn state(&self) -> NetState {
+        let open = |handle: &SocketHandle| self.sockets.get::<tcp::Socket<'_>>(*handle).is_active();
+        NetState {
+            card: self.card,
+            address: self.lease.map(|(cidr, _)| (cidr.address().octets(), cidr.prefix_len())),
+            router: self.lease.and_then(|(_, router)| router).map(|router| router.octets()),
+            connections: self.pages.iter().filter(|(handle, _)| open(handle)).count(),
+            answers: self.answers,
+            counts: self.link.counts(),
+            broken: self.link.broken(),
+        }
+    }
+}
+
+fn instant(now: Duration) -> Instant {
+    Instant::from_micros(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
+}

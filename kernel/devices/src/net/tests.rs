@@ -1,0 +1,372 @@
+//! The network against a small world on the other end of its card: a DHCP server, a browser, and somebody hostile.
+
+use std::boxed::Box;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::vec;
+use std::vec::Vec;
+
+use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
+use smoltcp::socket::{icmp, udp};
+use smoltcp::wire::{
+    DhcpMessageType, DhcpPacket, DhcpRepr, Icmpv4Packet, Icmpv4Repr, IpAddress, IpEndpoint,
+};
+
+use super::*;
+use crate::fake::{FakeDevice, Request, Wires};
+use crate::wants;
+
+type Wire = Rc<RefCell<VecDeque<Vec<u8>>>>;
+
+/// The other end of the wire, as smoltcp's device.
+struct End {
+    from: Wire,
+    to: Wire,
+}
+
+struct Got(Vec<u8>);
+struct Put<'a>(&'a Wire);
+
+impl phy::RxToken for Got {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
+        read(&self.0)
+    }
+}
+
+impl phy::TxToken for Put<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, fill: F) -> R {
+        let mut frame = vec![0; length];
+        let result = fill(&mut frame);
+        self.0.borrow_mut().push_back(frame);
+        result
+    }
+}
+
+impl phy::Device for End {
+    type RxToken<'a> = Got;
+    type TxToken<'a> = Put<'a>;
+
+    fn receive(&mut self, _: Instant) -> Option<(Got, Put<'_>)> {
+        let frame = self.from.borrow_mut().pop_front()?;
+        Some((Got(frame), Put(&self.to)))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Put<'_>> {
+        Some(Put(&self.to))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        (capabilities.medium, capabilities.max_transmission_unit) = (Medium::Ethernet, FRAME);
+        capabilities.checksum = ChecksumCapabilities::default();
+        capabilities
+    }
+}
+
+const ROUTER: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
+const GIVEN: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
+const CARD: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
+
+struct World {
+    net: Net<FakeDevice>,
+    wires: Wires,
+    to_card: Wire,
+    end: End,
+    interface: Interface,
+    sockets: SocketSet<'static>,
+    dhcp: SocketHandle,
+    now: Duration,
+    asked: Rc<RefCell<Vec<Vec<u8>>>>,
+    answer: Vec<u8>,
+}
+
+/// A card that gives what lies on the wire and takes what it is told to send.
+fn card(from: &Wire, to: &Wire, features: u64) -> FakeDevice {
+    let (from, to, head) = (Rc::clone(from), Rc::clone(to), if features & wants::VERSION_1 == 0 { 10 } else { 12 });
+    let answering = Box::new(move |request: &Request| {
+        if request.line == Line(1) {
+            assert_eq!(request.sent[0], vec![0; head]);
+            to.borrow_mut().push_back(request.sent[1].clone());
+            return Some((Vec::new(), 0));
+        }
+        let frame = from.borrow_mut().pop_front()?;
+        let bytes: Vec<u8> = [vec![0; head], frame].concat();
+        let written = bytes.len();
+        Some((bytes, written))
+    });
+    let settings = CARD.into_iter().chain([1, 0]).collect();
+    FakeDevice::new(wants::NET_QUEUES, features, settings, answering)
+}
+
+use crate::Line;
+
+fn world(features: u64) -> World {
+    let (to_card, from_card) = (Wire::default(), Wire::default());
+    let device = card(&to_card, &from_card, features);
+    let wires = device.wires.clone();
+    let mut end = End { from: from_card, to: Rc::clone(&to_card) };
+    let config = Config::new(HardwareAddress::Ethernet(EthernetAddress([2, 0, 0, 0, 0, 1])));
+    let mut interface = Interface::new(config, &mut end, Instant::ZERO);
+    interface.update_ip_addrs(|addresses| addresses.push(IpCidr::new(IpAddress::Ipv4(ROUTER), 24)).unwrap());
+    let mut sockets = SocketSet::new(Vec::new());
+    let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 4], vec![0; 4096]);
+    let mut server = udp::Socket::new(buffer(), buffer());
+    server.bind(67).unwrap();
+    let dhcp = sockets.add(server);
+    World {
+        net: Net::new(device, 80, 1, Duration::ZERO).unwrap(),
+        wires,
+        to_card,
+        end,
+        interface,
+        sockets,
+        dhcp,
+        now: Duration::ZERO,
+        asked: Rc::default(),
+        answer: b"HTTP/1.0 200 OK\r\n\r\nwell".to_vec(),
+    }
+}
+
+impl World {
+    /// One step of both sides and of time.
+    fn step(&mut self, time: Duration) {
+        self.now += time;
+        let (asked, answer) = (Rc::clone(&self.asked), self.answer.clone());
+        self.net.poll(self.now, &mut |request| {
+            asked.borrow_mut().push(request.to_vec());
+            answer.clone()
+        });
+        self.interface.poll(instant(self.now), &mut self.end, &mut self.sockets);
+        self.serve_dhcp();
+    }
+
+    fn steps(&mut self, count: usize) {
+        for _ in 0..count {
+            self.step(Duration::from_millis(50));
+        }
+    }
+
+    fn serve_dhcp(&mut self) {
+        let server = self.sockets.get_mut::<udp::Socket<'_>>(self.dhcp);
+        let Ok((bytes, _)) = server.recv() else { return };
+        let bytes = bytes.to_vec();
+        let packet = DhcpPacket::new_unchecked(&bytes[..]);
+        let asked = DhcpRepr::parse(&packet).unwrap();
+        let kind = match asked.message_type {
+            DhcpMessageType::Discover => DhcpMessageType::Offer,
+            DhcpMessageType::Request => DhcpMessageType::Ack,
+            other => panic!("{other:?}"),
+        };
+        let answer = DhcpRepr {
+            message_type: kind,
+            your_ip: GIVEN,
+            server_ip: ROUTER,
+            router: Some(ROUTER),
+            subnet_mask: Some(Ipv4Address::new(255, 255, 255, 0)),
+            server_identifier: Some(ROUTER),
+            lease_duration: Some(86_400),
+            client_ip: Ipv4Address::UNSPECIFIED,
+            requested_ip: None,
+            client_identifier: None,
+            parameter_request_list: None,
+            dns_servers: None,
+            max_size: None,
+            renew_duration: None,
+            rebind_duration: None,
+            additional_options: &[],
+            secs: 0,
+            ..asked
+        };
+        let mut bytes = vec![0; answer.buffer_len()];
+        answer.emit(&mut DhcpPacket::new_unchecked(&mut bytes)).unwrap();
+        server.send_slice(&bytes, IpEndpoint::new(IpAddress::v4(255, 255, 255, 255), 68)).unwrap();
+    }
+
+    fn connect(&mut self, from: u16) -> SocketHandle {
+        let buffer = || tcp::SocketBuffer::new(vec![0; 65_535]);
+        let mut socket = tcp::Socket::new(buffer(), buffer());
+        socket.connect(self.interface.context(), (IpAddress::Ipv4(GIVEN), 80), from).unwrap();
+        self.sockets.add(socket)
+    }
+
+    fn socket(&mut self, handle: SocketHandle) -> &mut tcp::Socket<'static> {
+        self.sockets.get_mut(handle)
+    }
+
+    /// All that came over a connection until it ended.
+    fn fetch(&mut self, from: u16, request: &[u8]) -> Vec<u8> {
+        let handle = self.connect(from);
+        let (mut sent, mut got) = (0, Vec::new());
+        for _ in 0..4000 {
+            self.step(Duration::from_millis(2));
+            let socket = self.socket(handle);
+            if socket.can_send() && sent < request.len() {
+                sent += socket.send_slice(&request[sent..]).unwrap();
+            }
+            while socket.can_recv() {
+                socket.recv(|bytes| (bytes.len(), got.extend_from_slice(bytes))).unwrap();
+            }
+            if !socket.may_recv() && sent > 0 {
+                socket.close();
+                break;
+            }
+        }
+        got
+    }
+}
+
+fn up() -> World {
+    let mut world = world(wants::NET_FEATURES);
+    world.steps(40);
+    assert_eq!(world.net.state().address, Some((GIVEN.octets(), 24)), "no address by DHCP");
+    world
+}
+
+#[test]
+fn an_address_and_a_router_come_by_dhcp_over_cards_of_both_ages() {
+    for features in [wants::NET_FEATURES, ADDRESS] {
+        let mut world = world(features);
+        world.steps(40);
+        let state = world.net.state();
+        assert_eq!((state.card, state.address, state.router), (CARD, Some((GIVEN.octets(), 24)), Some(ROUTER.octets())));
+        assert!(state.counts.received >= 2 && state.counts.sent >= 2);
+    }
+}
+
+#[test]
+fn ping_is_answered() {
+    let mut world = up();
+    let buffer = || icmp::PacketBuffer::new(vec![icmp::PacketMetadata::EMPTY; 4], vec![0; 2048]);
+    let mut socket = icmp::Socket::new(buffer(), buffer());
+    socket.bind(icmp::Endpoint::Ident(7)).unwrap();
+    let ask = Icmpv4Repr::EchoRequest { ident: 7, seq_no: 1, data: b"are you there" };
+    let mut bytes = vec![0; ask.buffer_len()];
+    ask.emit(&mut Icmpv4Packet::new_unchecked(&mut bytes), &ChecksumCapabilities::default());
+    socket.send_slice(&bytes, IpAddress::Ipv4(GIVEN)).unwrap();
+    let handle = world.sockets.add(socket);
+    world.steps(10);
+    let (answer, from) = world.sockets.get_mut::<icmp::Socket<'_>>(handle).recv().expect("an answer");
+    let answer = Icmpv4Repr::parse(&Icmpv4Packet::new_unchecked(answer), &ChecksumCapabilities::default()).unwrap();
+    assert_eq!(from, IpAddress::Ipv4(GIVEN));
+    assert_eq!(answer, Icmpv4Repr::EchoReply { ident: 7, seq_no: 1, data: b"are you there" });
+}
+
+#[test]
+fn the_page_comes_whole_however_long_it_is() {
+    let mut world = up();
+    world.answer = (0..200_000_u32).map(|at| at as u8).collect();
+    let got = world.fetch(5000, b"GET / HTTP/1.0\r\n\r\n");
+    assert!(got == world.answer, "{} of {}", got.len(), world.answer.len());
+    assert_eq!(*world.asked.borrow(), [b"GET / HTTP/1.0\r\n\r\n".to_vec()]);
+    assert_eq!(world.net.state().answers, 1);
+}
+
+#[test]
+fn connections_are_served_again_and_again() {
+    let mut world = up();
+    for round in 0..50 {
+        assert_eq!(world.fetch(6000 + round, b"GET / HTTP/1.0\r\n\r\n"), world.answer, "round {round}");
+    }
+    world.step(TIME);
+    world.steps(4);
+    assert_eq!((world.net.state().answers, world.net.state().connections), (50, 0));
+}
+
+#[test]
+fn several_connections_at_once_do_not_disturb_one_another() {
+    let mut world = up();
+    let handles: Vec<_> = (0..CONNECTIONS as u16).map(|number| world.connect(7000 + number)).collect();
+    world.steps(4);
+    assert_eq!(world.net.state().connections, CONNECTIONS);
+    for (number, handle) in handles.iter().enumerate() {
+        let request = std::format!("GET /{number} HTTP/1.0\n\n");
+        world.socket(*handle).send_slice(request.as_bytes()).unwrap();
+    }
+    world.steps(6);
+    for handle in handles {
+        let expected = world.answer.clone();
+        let got = world.socket(handle).recv(|bytes| (bytes.len(), bytes.to_vec())).unwrap();
+        assert_eq!(got, expected);
+    }
+    let mut asked = world.asked.borrow().clone();
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), CONNECTIONS);
+}
+
+#[test]
+fn who_says_nothing_or_too_much_does_not_keep_a_connection() {
+    let mut world = up();
+    let idle: Vec<_> = (0..CONNECTIONS as u16).map(|number| world.connect(8000 + number)).collect();
+    world.steps(4);
+    assert_eq!(world.net.state().connections, CONNECTIONS);
+    world.step(TIME);
+    world.steps(4);
+    assert_eq!(world.net.state().connections, 0);
+    assert!(idle.into_iter().all(|handle| !world.socket(handle).is_open()));
+
+    // A head without an end: what came of it is answered, bounded.
+    let got = world.fetch(9000, &[b'x'; 20_000]);
+    assert_eq!(got, world.answer);
+    assert_eq!(world.asked.borrow().last().unwrap().len(), REQUEST);
+}
+
+#[test]
+fn frames_that_are_none_are_dropped_and_everything_goes_on() {
+    let mut world = up();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..20_000 {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        let length = (state >> 33) as usize % (FRAME + 40);
+        let mut frame: Vec<u8> = (0..length).map(|at| (state >> (at % 56)) as u8 ^ at as u8).collect();
+        // Half of them for this card, and IP or ARP.
+        if state & 8 == 0 && frame.len() >= 14 {
+            frame[..6].copy_from_slice(&CARD);
+            frame[12..14].copy_from_slice(if state & 16 == 0 { &[8, 0] } else { &[8, 6] });
+        }
+        world.to_card.borrow_mut().push_back(frame);
+        if world.to_card.borrow().len() > 100 {
+            world.step(Duration::from_millis(1));
+        }
+    }
+    world.steps(20);
+    assert!(world.net.state().counts.dropped > 0);
+    assert_eq!(world.fetch(9100, b"GET / HTTP/1.0\r\n\r\n"), world.answer);
+}
+
+#[test]
+fn a_card_that_breaks_the_rules_is_told_and_not_used_again() {
+    let mut world = up();
+    world.wires.broken.set(true);
+    world.steps(2);
+    assert_eq!(world.net.state().broken, Some(Fault::Broken));
+    let sent = world.net.state().counts.sent;
+    world.wires.broken.set(false);
+    world.steps(100);
+    assert_eq!(world.net.state().counts.sent, sent);
+}
+
+#[test]
+fn a_card_that_takes_no_frames_costs_nothing_but_frames() {
+    let mut world = world(wants::NET_FEATURES);
+    world.wires.held.set(true);
+    for _ in 0..1000 {
+        world.step(Duration::from_secs(10));
+    }
+    let counts = world.net.state().counts;
+    assert!(counts.sent <= 16 && counts.dropped > 0, "{counts:?}");
+}
+
+#[test]
+fn a_card_without_an_address_is_no_network() {
+    let start = |features, settings| {
+        let device = FakeDevice::new(wants::NET_QUEUES, features, settings, Box::new(|_| None));
+        Net::new(device, 80, 1, Duration::ZERO).map(|net| net.state().card)
+    };
+    assert_eq!(start(ADDRESS, CARD.into_iter().chain([0, 0]).collect()), Ok(CARD));
+    assert_eq!(start(0, CARD.into_iter().chain([0, 0]).collect()), Err(NetError::NoAddress));
+    assert_eq!(start(ADDRESS, vec![1; 8]), Err(NetError::NoAddress));
+    assert_eq!(start(ADDRESS, vec![0; 8]), Err(NetError::NoAddress));
+    assert_eq!(start(ADDRESS, Vec::new()), Err(NetError::NoAddress));
+}

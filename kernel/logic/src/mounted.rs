@@ -1,0 +1,244 @@
+//! One generation, mounted: its namespace, and the bytes of its files.
+//!
+//! Whoever holds one goes on seeing it, whatever becomes the shown generation meanwhile. It reads nothing from the store but what is
+//! asked for, and gives no byte that was not verified: damage is an error and a line in the log.
+
+use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
+
+use plyos_ids::{ChunkId, GenerationId, LayerId};
+use plyos_layer_format::entry::{Entry, EntryKind};
+use plyos_layer_format::index::IndexError;
+use plyos_namespace::generation::Generation;
+use plyos_namespace::namespace::{Found, Namespace, NamespaceError, NamespaceLayer};
+use plyos_namespace::rules::{self, Breach};
+
+use crate::chunks::{ChunkFault, Wanted};
+use crate::store::{Device, Store};
+use crate::{Level, Pages};
+
+/// Why bytes could not be read. To a program each of them is an I/O error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadFault {
+    /// There is no layer of this number.
+    #[error("the namespace has no layer number {0}")]
+    NoLayer(usize),
+    /// It has no content: it is no file.
+    #[error("/{path} is no file")]
+    NotAFile {
+        /// Its path.
+        path: String,
+    },
+    /// A layer of this mount type may not hold it.
+    #[error("/{path} is not given out: layer {layer} may not hold it ({})", breach_of(*breach))]
+    Forbidden {
+        /// Its path.
+        path: String,
+        /// The layer's name.
+        layer: String,
+        /// What is wrong.
+        breach: Breach,
+    },
+    /// The index of the layer.
+    #[error("cannot read /{path}: the index of layer {layer} ({id}): {reason}")]
+    Index {
+        /// The file's path.
+        path: String,
+        /// The layer's name.
+        layer: String,
+        /// The layer.
+        id: LayerId,
+        /// Why.
+        reason: IndexError,
+    },
+    /// A chunk of it.
+    #[error("cannot read /{path}: chunk {chunk} of layer {layer} ({id}): {reason}")]
+    Chunk {
+        /// The file's path.
+        path: String,
+        /// The layer's name.
+        layer: String,
+        /// The layer.
+        id: LayerId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// Why.
+        reason: ChunkFault,
+    },
+}
+
+const fn breach_of(breach: Breach) -> &'static str {
+    match breach {
+        Breach::Place => "it stands outside of the places of its kind of layer",
+        Breach::Rights => "it would run with rights of its own",
+        Breach::Device => "it is a device node",
+    }
+}
+
+/// A generation that is mounted.
+#[derive(Debug)]
+pub struct Mounted<D> {
+    generation: Generation,
+    id: GenerationId,
+    namespace: Namespace<Pages<D>>,
+    store: Arc<Store<D>>,
+}
+
+impl<D: Device> Mounted<D> {
+    pub(crate) const fn new(
+        generation: Generation,
+        id: GenerationId,
+        namespace: Namespace<Pages<D>>,
+        store: Arc<Store<D>>,
+    ) -> Self {
+        Self { generation, id, namespace, store }
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.generation.number
+    }
+
+    /// Its identity.
+    pub const fn id(&self) -> GenerationId {
+        self.id
+    }
+
+    /// Its manifest.
+    pub const fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// Its tree.
+    pub const fn namespace(&self) -> &Namespace<Pages<D>> {
+        &self.namespace
+    }
+
+    /// What is seen at a path, without following links. An index that is damaged is told in the log.
+    ///
+    /// # Errors
+    /// When the index of a layer cannot be read or is damaged.
+    pub fn lookup(&self, path: &[u8]) -> Result<Option<Found>, NamespaceError> {
+        self.namespace.lookup(path).inspect_err(|error| self.tell(error))
+    }
+
+    /// What a path leads to, with all links followed. An index that is damaged is told in the log.
+    ///
+    /// # Errors
+    /// When the index of a layer cannot be read or is damaged, and for links without end.
+    pub fn resolve(&self, path: &[u8]) -> Result<Option<Found>, NamespaceError> {
+        self.namespace.resolve(path).inspect_err(|error| self.tell(error))
+    }
+
+    /// Tells an error of the namespace in the log, as often as damage is told.
+    pub fn tell(&self, error: &NamespaceError) {
+        if let NamespaceError::TooManyLinks { .. } | NamespaceError::NoLayer(_) = error {
+            return;
+        }
+        self.told(blake3::hash(error.to_string().as_bytes()).as_bytes(), format_args!("{error}"));
+    }
+
+    /// What `entry` of layer number `layer` may not be, if anything: asked at each use, for the rules were checked over the whole layer
+    /// only by who installed it.
+    pub fn breach(&self, layer: usize, entry: &Entry) -> Option<Breach> {
+        // Paths of a namespace are those of the layer, but below a mount point, where any place is allowed.
+        let layer = self.namespace.layers().get(layer)?;
+        rules::breach(layer.info.mount.mount_type, entry)
+    }
+
+    /// Reads the content of a file from byte `offset` on, as much as `out` holds: the bytes that were read, fewer than asked for
+    /// only where the file ends, and 0 behind it. `layer` and `entry` are those of a [`Found`]: its source's layer, its entry.
+    ///
+    /// # Errors
+    /// A [`ReadFault`], which is also told in the log; `out` may then hold verified bytes of the file's start, and nothing is read
+    /// of it in part.
+    pub fn read(&self, layer: usize, entry: &Entry, offset: u64, out: &mut [u8]) -> Result<usize, ReadFault> {
+        let read = self.read_content(layer, entry, offset, out);
+        if let Err(fault) = &read {
+            let what = match fault {
+                ReadFault::Chunk { chunk, .. } => *chunk.as_bytes(),
+                other => *blake3::hash(other.to_string().as_bytes()).as_bytes(),
+            };
+            self.told(&what, format_args!("{fault}"));
+        }
+        read
+    }
+
+    fn read_content(
+        &self,
+        number: usize,
+        entry: &Entry,
+        offset: u64,
+        out: &mut [u8],
+    ) -> Result<usize, ReadFault> {
+        let layer = self.namespace.layers().get(number).ok_or(ReadFault::NoLayer(number))?;
+        if let Some(breach) = self.breach(number, entry) {
+            return Err(ReadFault::Forbidden { path: text(entry), layer: layer.info.name.clone(), breach });
+        }
+        let failed = |reason| index_fault(layer, entry, reason);
+        let first_path = match entry.kind {
+            EntryKind::HardLink { target } => Some(layer.index.entry(target).map_err(failed)?),
+            _ => None,
+        };
+        let EntryKind::File { size, data_offset, .. } = first_path.as_ref().unwrap_or(entry).kind else {
+            return Err(ReadFault::NotAFile { path: text(entry) });
+        };
+        let length = size.saturating_sub(offset).min(out.len() as u64);
+        let Some(out) = out.get_mut(..length as usize).filter(|out| !out.is_empty()) else { return Ok(0) };
+        let start = data_offset.saturating_add(offset);
+        // A large file is cut on its own: behind its end lies nothing that its reader would want next. Small ones share their chunks with
+        // their neighbours, which who reads a tree wants next.
+        let end = if size >= plyos_layer_format::chunks::LARGE_FILE {
+            data_offset.saturating_add(size)
+        } else {
+            u64::MAX
+        };
+        let mut done = 0;
+        let mut chunks = layer.index.chunks_from(start).map_err(failed)?;
+        while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let beyond = IndexError::Beyond {
+                what: "stream byte",
+                number: start,
+                count: layer.index.header().stream_len,
+            };
+            let (ordinal, chunk_start, chunk) =
+                chunks.next_placed().unwrap_or(Err(beyond)).map_err(failed)?;
+            let wanted = Wanted { ordinal, start: chunk_start, chunk };
+            let bytes = layer.index.source().chunk(&layer.index, &wanted, end).map_err(|reason| {
+                let (layer, id) = (layer.info.name.clone(), layer.index.id());
+                ReadFault::Chunk { path: text(entry), layer, id, chunk: chunk.id, reason }
+            })?;
+            let from = start.saturating_add(done as u64).saturating_sub(chunk_start) as usize;
+            let piece = bytes.get(from..).unwrap_or_default();
+            let length = piece.len().min(rest.len());
+            // Chunks follow each other, so each gives something; if ever one did not, the file would end here.
+            let (Some(to), Some(piece)) = (rest.get_mut(..length), piece.get(..length)) else { break };
+            if length == 0 {
+                break;
+            }
+            to.copy_from_slice(piece);
+            done += length;
+        }
+        Ok(done)
+    }
+
+    /// Tells a fault in the log, if it was not told just so before.
+    fn told(&self, what: &[u8; 32], text: core::fmt::Arguments<'_>) {
+        let times = self.store.faults.lock().meet(what);
+        match times {
+            Some(1) => self.store.log(Level::Error, text),
+            Some(times) => self.store.log(Level::Error, format_args!("{text} (for the {times}th time)")),
+            None => {}
+        }
+    }
+}
+
+fn index_fault<D: Device>(layer: &NamespaceLayer<Pages<D>>, entry: &Entry, reason: IndexError) -> ReadFault {
+    let (name, id) = (layer.info.name.clone(), layer.index.id());
+    ReadFault::Index { path: text(entry), layer: name, id, reason }
+}
+
+/// A path for people; what does not print is escaped.
+fn text(entry: &Entry) -> String {
+    entry.path.escape_ascii().to_string()
+}

@@ -1,0 +1,110 @@
+//! Instructions of the processor that Rust has no words for.
+
+use core::arch::asm;
+use core::arch::x86_64::{__cpuid, __cpuid_count, _rdtsc};
+
+/// The time-stamp counter.
+pub fn timestamp() -> u64 {
+    // SAFETY: I2: RDTSC is allowed in ring 0 and changes nothing.
+    unsafe { _rdtsc() }
+}
+
+/// Stops until an interrupt comes.
+pub fn halt() {
+    // SAFETY: I2: HLT changes no memory of ours; interrupt handlers keep to I5.
+    unsafe { asm!("hlt", options(nomem, nostack, preserves_flags)) };
+}
+
+/// Lets interrupts in and stops until one comes; afterwards none come. One that is pending when this is called ends it at once,
+/// for STI takes effect after the next instruction.
+pub fn enable_interrupts_and_halt() {
+    // SAFETY: I2, I5: descriptors and interrupt stacks stand before anybody waits.
+    unsafe { asm!("sti", "hlt", "cli", options(nomem, nostack)) };
+}
+
+/// Interrupts may come from now on.
+pub(crate) fn enable_interrupts() {
+    // SAFETY: I5: called when descriptors and interrupt stacks stand.
+    unsafe { asm!("sti", options(nomem, nostack)) };
+}
+
+/// No interrupts from now on.
+pub fn disable_interrupts() {
+    // SAFETY: I2: clearing the flag can only defer what would happen.
+    unsafe { asm!("cli", options(nomem, nostack)) };
+}
+
+/// Runs `work` without interrupts, and puts the flag back as it was.
+pub fn without_interrupts<T>(work: impl FnOnce() -> T) -> T {
+    let flags: u64;
+    // SAFETY: I2: pushes and pops one word of the stack in use; no red zone lies below it (I4).
+    unsafe { asm!("pushfq", "pop {}", out(reg) flags, options(nomem, preserves_flags)) };
+    disable_interrupts();
+    let result = work();
+    if flags & (1 << 9) != 0 {
+        enable_interrupts();
+    }
+    result
+}
+
+/// What this processor can do of what the kernel would use.
+#[derive(Debug, Clone, Copy)]
+pub struct Features {
+    /// User pages cannot be run by the kernel.
+    pub smep: bool,
+    /// User pages cannot be touched by the kernel but where it says so.
+    pub smap: bool,
+    /// User code cannot read descriptor tables' places.
+    pub umip: bool,
+    /// Pages of 1 GiB.
+    pub gigabyte_pages: bool,
+    /// Pages that cannot be executed.
+    pub no_execute: bool,
+}
+
+impl Features {
+    /// Asks the processor.
+    pub fn read() -> Self {
+        let leaf =
+            |number: u32| (__cpuid(number & 0x8000_0000).eax >= number).then(|| __cpuid_count(number, 0));
+        let (seven, extended) = (leaf(7), leaf(0x8000_0001));
+        let bit = |register: Option<u32>, bit: u32| register.is_some_and(|bits| bits & (1 << bit) != 0);
+        Self {
+            smep: bit(seven.map(|leaf| leaf.ebx), 7),
+            smap: bit(seven.map(|leaf| leaf.ebx), 20),
+            umip: bit(seven.map(|leaf| leaf.ecx), 2),
+            gigabyte_pages: bit(extended.map(|leaf| leaf.edx), 26),
+            no_execute: bit(extended.map(|leaf| leaf.edx), 20),
+        }
+    }
+}
+
+/// Turns on the protections that the processor has.
+pub(crate) fn protect(features: &Features) {
+    let mut bits = 0u64;
+    for (has, bit) in [(features.umip, 11), (features.smep, 20), (features.smap, 21)] {
+        bits |= u64::from(has) << bit;
+    }
+    // SAFETY: I2: these bits of CR4 only forbid; the kernel has no user pages, so nothing that it does is forbidden.
+    unsafe {
+        asm!("mov {old}, cr4", "or {old}, {bits}", "mov cr4, {old}", old = out(reg) _, bits = in(reg) bits,
+             options(nomem, nostack));
+    };
+}
+
+/// The address of the last page fault.
+pub(crate) fn fault_address() -> u64 {
+    let address;
+    // SAFETY: I2: reads a register.
+    unsafe { asm!("mov {}, cr2", out(reg) address, options(nomem, nostack, preserves_flags)) };
+    address
+}
+
+/// Ends everything by a fault while there are no descriptors for it: the processor resets.
+pub(crate) fn triple_fault() -> ! {
+    let none = [0u8; 10];
+    // SAFETY: I2: nothing runs after this: the empty descriptor table makes the next trap reset the processor.
+    unsafe {
+        asm!("lidt [{}]", "int3", "2: hlt", "jmp 2b", in(reg) none.as_ptr(), options(noreturn));
+    }
+}

@@ -1,0 +1,281 @@
+//! Virtio devices: finding them, starting them, and their queues as [`Device`].
+//!
+//! [`on_pci`] and [`in_memory`] find; [`Found::start`] gives a [`Started`], which the drivers of `plyos_kernel_devices` use. The
+//! parts: [`transport`] (registers of both kinds), [`slots`] (one queue and its memory), [`hal`] (memory for virtio-drivers).
+//!
+//! A device that breaks the rules is cut off: reset, and over PCI without the right to reach memory.
+
+mod hal;
+mod registers;
+mod slots;
+mod transport;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use plyos_kernel_devices::pci::{Kind, PciError, Region, identity};
+use plyos_kernel_devices::{Device, Fault, Finished, Line, Shape, Ticket};
+use virtio_drivers::PAGE_SIZE;
+use virtio_drivers::queue::VirtQueue;
+use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
+
+use crate::pci::{Function, functions};
+use hal::Memory;
+use registers::Registers;
+use slots::{Ring, Slots};
+use transport::{Mmio, Pci, Way, either};
+
+/// Where a device is, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Over PCI.
+    Pci(Function),
+    /// In memory, at this physical address.
+    Memory(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pci(function) => function.fmt(to),
+            Self::Memory(address) => write!(to, "memory {address:#x}"),
+        }
+    }
+}
+
+/// Why a device was not started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartError {
+    /// Its settings of PCI.
+    Pci(PciError),
+    /// Nothing that is known answers at this address.
+    Nothing,
+    /// A reset did not end.
+    Reset,
+    /// It does not take the features that it offered.
+    Features,
+    /// Its queues are too small, or not there.
+    Queues,
+    /// No memory for its queues.
+    Memory,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Pci(error) => return error.fmt(to),
+            Self::Nothing => "no known virtio device answers there",
+            Self::Reset => "it does not end a reset",
+            Self::Features => "it does not take the features that it offers",
+            Self::Queues => "its queues are too small, or not there",
+            Self::Memory => "there is no memory for its queues",
+        })
+    }
+}
+
+/// A device that there is a driver for, not started yet.
+#[derive(Debug)]
+pub struct Found {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it is.
+    pub place: Place,
+    way: Way,
+}
+
+/// All known devices on PCI, in order of bus and number; those that cannot be used with the reason.
+pub fn on_pci() -> Vec<(Place, Result<Found, StartError>)> {
+    let known = |function: Function| {
+        let (vendor, device) = identity(&function)?;
+        let kind = Kind::of_function(vendor, device)?;
+        let place = Place::Pci(function);
+        let found = Pci::new(function, kind).map(|pci| Found { kind, place, way: Way::Pci(pci) });
+        Some((place, found.map_err(StartError::Pci)))
+    };
+    functions().into_iter().filter_map(known).collect()
+}
+
+/// The device whose `length` bytes of registers lie at a physical address, as a command line tells.
+///
+/// # Errors
+/// [`StartError::Nothing`].
+pub fn in_memory(address: u64, length: u32) -> Result<Found, StartError> {
+    let registers = Registers::map(Region { address, length }, PAGE_SIZE as u32).ok_or(StartError::Nothing)?;
+    let length = usize::try_from(length).unwrap_or(PAGE_SIZE).min(PAGE_SIZE);
+    let mmio = Mmio::new(&registers, length).ok_or(StartError::Nothing)?;
+    let kind = match mmio.inner.device_type() {
+        DeviceType::Network => Kind::Network,
+        DeviceType::Block => Kind::Disk,
+        DeviceType::EntropySource => Kind::Chance,
+        _ => return Err(StartError::Nothing),
+    };
+    Ok(Found { kind, place: Place::Memory(address), way: Way::Mmio(mmio) })
+}
+
+/// Looks at a device's state before a reset is given up: some milliseconds.
+const RESET_LOOKS: usize = 100_000;
+
+/// Parts of the requests in a queue of several parts: head, data, status.
+const DISK_PARTS: usize = 3;
+
+impl Found {
+    /// Starts the device: features that both want, queues, go (Virtio 1.2, 3.1.1).
+    ///
+    /// # Errors
+    /// [`StartError`]; the device is reset then.
+    pub fn start(mut self, wanted: u64, shapes: &[Shape]) -> Result<Started, StartError> {
+        if let Way::Pci(pci) = &mut self.way {
+            pci.enable();
+        }
+        let started = self.prepare(wanted, shapes);
+        match started {
+            Ok((features, queues)) => Ok(Started { way: self.way, features, queues, broken: false }),
+            Err(error) => {
+                end(&mut self.way);
+                Err(error)
+            }
+        }
+    }
+
+    fn prepare(&mut self, wanted: u64, shapes: &[Shape]) -> Result<(u64, Vec<Slots>), StartError> {
+        // 1. Reset.
+        let mut status = DeviceStatus::empty();
+        either!(&mut self.way, way => way.set_status(status));
+        let reset = |way: &Way| either!(way, way => way.get_status()) == DeviceStatus::empty();
+        if !(0..RESET_LOOKS).any(|_| reset(&self.way)) {
+            return Err(StartError::Reset);
+        }
+        // 2., 3. Seen, and known.
+        status |= DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
+        either!(&mut self.way, way => way.set_status(status));
+        // 4. Features: never more than is offered.
+        let features = either!(&mut self.way, way => way.read_device_features()) & wanted;
+        either!(&mut self.way, way => way.write_driver_features(features));
+        // 5., 6. Agreed. Devices from before version 1 do not say so.
+        let old = either!(&mut self.way, way => way.requires_legacy_layout());
+        if !old {
+            status |= DeviceStatus::FEATURES_OK;
+            either!(&mut self.way, way => way.set_status(status));
+            if !either!(&mut self.way, way => way.get_status()).contains(DeviceStatus::FEATURES_OK) {
+                return Err(StartError::Features);
+            }
+        }
+        either!(&mut self.way, way => way.set_guest_page_size(PAGE_SIZE as u32));
+        // 7. Queues.
+        let mut queues = Vec::new();
+        for (number, shape) in (0..).zip(shapes) {
+            let parts = if self.kind == Kind::Disk { DISK_PARTS } else { 2 };
+            let ring = either!(&mut self.way, way => ring(way, number, Slots::entries(*shape, parts)))?;
+            queues.push(Slots::new(ring, *shape).ok_or(StartError::Memory)?);
+        }
+        // 8. Go.
+        status |= DeviceStatus::DRIVER_OK;
+        either!(&mut self.way, way => way.set_status(status));
+        Ok((features, queues))
+    }
+}
+
+/// A ring of at least this many entries. Nobody is interrupted: who waits asks.
+fn ring<T: Transport>(way: &mut T, number: u16, entries: usize) -> Result<Box<dyn Ring>, StartError> {
+    fn of<T: Transport, const SIZE: usize>(way: &mut T, number: u16) -> Result<Box<dyn Ring>, StartError> {
+        let mut ring = VirtQueue::<Memory, SIZE>::new(way, number, false, false).map_err(|error| match error {
+            virtio_drivers::Error::DmaError => StartError::Memory,
+            _ => StartError::Queues,
+        })?;
+        ring.set_dev_notify(false);
+        Ok(Box::new(ring))
+    }
+    match entries {
+        0..=8 => of::<T, 8>(way, number),
+        9..=32 => of::<T, 32>(way, number),
+        _ => Err(StartError::Queues),
+    }
+}
+
+/// Resets a device; one on PCI loses the right to reach memory besides.
+fn end(way: &mut Way) {
+    either!(way, way => way.set_status(DeviceStatus::empty()));
+    if let Way::Pci(pci) = way {
+        pci.cut_off();
+    }
+}
+
+/// A device that runs.
+pub struct Started {
+    way: Way,
+    features: u64,
+    queues: Vec<Slots>,
+    broken: bool,
+}
+
+impl Started {
+    fn queue(&mut self, line: Line) -> Result<&mut Slots, Fault> {
+        if self.broken {
+            return Err(Fault::Broken);
+        }
+        self.queues.get_mut(usize::from(line.0)).ok_or(Fault::Broken)
+    }
+
+    /// Ends a device that broke the rules.
+    fn check<T>(&mut self, result: Result<T, Fault>) -> Result<T, Fault> {
+        if matches!(result, Err(Fault::Broken)) && !self.broken {
+            self.broken = true;
+            end(&mut self.way);
+        }
+        result
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        end(&mut self.way);
+    }
+}
+
+impl Device for Started {
+    fn features(&self) -> u64 {
+        self.features
+    }
+
+    fn setting(&self, offset: usize) -> Option<u32> {
+        if !offset.is_multiple_of(4) {
+            return None;
+        }
+        either!(&self.way, way => way.read_config_space::<u32>(offset)).ok()
+    }
+
+    fn settings_version(&self) -> u32 {
+        // Devices from before version 1 have none.
+        if either!(&self.way, way => way.requires_legacy_layout()) {
+            return 0;
+        }
+        either!(&self.way, way => way.read_config_generation())
+    }
+
+    fn submit(&mut self, line: Line, send: &[&[u8]], receive: &[usize]) -> Result<Ticket, Fault> {
+        let submitted = self.queue(line).and_then(|queue| queue.submit(send, receive));
+        self.check(submitted)
+    }
+
+    fn notify(&mut self, line: Line) {
+        if !self.broken {
+            either!(&mut self.way, way => way.notify(line.0));
+        }
+    }
+
+    fn finished(&mut self, line: Line) -> Result<Option<Finished>, Fault> {
+        let finished = self.queue(line).and_then(Slots::finished);
+        self.check(finished)
+    }
+
+    fn copy_out(&mut self, line: Line, ticket: Ticket, at: usize, out: &mut [u8]) -> Result<(), Fault> {
+        self.queue(line)?.copy_out(ticket, at, out)
+    }
+
+    fn release(&mut self, line: Line, ticket: Ticket) {
+        if let Ok(queue) = self.queue(line) {
+            queue.release(ticket);
+        }
+    }
+}
