@@ -8,7 +8,7 @@ SOAK ?= 600
 PACKAGES := tests/setup/debian-packages.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help build kernel demo test bench oracles lint golden soak mutants fuzz clean-demo toolchain
+.PHONY: help build kernel demo vm test bench oracles lint golden soak mutants fuzz clean-demo toolchain
 
 help: ## this list
 	@echo "Plyos: whole systems as layers. Targets:"
@@ -27,12 +27,16 @@ kernel: toolchain ## the kernel, alone: target/kernel/plyos-kernel
 demo: build ## the whole story on real input: publish, install, upgrade, roll back, export
 	@tests/demo/demo.sh
 
+vm: build kernel ## a machine of our own kernel on this terminal, with the demo's generation (VM=microvm, DISK=FILE; Ctrl-A X leaves it)
+	@$(PACKAGES) qemu-system-x86_64=qemu-system-x86
+	@tests/demo/vm.sh
+
 # Foreign readers of layers. Debian's python3-zstandard is for the system's python3, which need not be the first on the path.
 READERS = zstd=zstd tar=tar skopeo=skopeo bsdtar=libarchive-tools buildah=buildah umoci=umoci docker-registry=docker-registry \
   podman=podman curl=curl python3=python3 $$(/usr/bin/python3 -c "import zstandard" 2>/dev/null || python3 -c "import zstandard" 2>/dev/null || echo python3-zstandard)
 
 test: build ## all tests: unit, golden files, architecture, whole system with GNU tar, zstd, skopeo, buildah and other readers
-	@$(PACKAGES) $(READERS) git=git getfattr=attr strace=strace curl=curl nginx=nginx chromium=chromium \
+	@$(PACKAGES) $(READERS) git=git getfattr=attr strace=strace curl=curl nginx=nginx chromium=chromium qemu-img=qemu-utils \
 	  $$(python3 -c "import ensurepip" 2>/dev/null || echo python3-venv) $$([ $$(id -u) -ne 0 ] || \
 	  echo qemu-storage-daemon=qemu-system-common fusermount3=fuse3 mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs)
 	$(CARGO) test --locked --quiet

@@ -154,8 +154,10 @@ fn equal_input_gives_equal_bytes() {
     }
     assert!(fs::read(target.beside("fetched")).unwrap() == fs::read(target.beside("once-more")).unwrap());
     assert_eq!(pkg(target, "fetched", &["cat", "/www/docs/page.html"]).ok().stdout, prose(2, 3000));
-    let generation = &pkg(target, "fetched", &["--json", "history"]).json()[0];
-    assert_eq!(generation["number"], 1);
+    let history = pkg(target, "fetched", &["--json", "history"]).json();
+    assert_eq!((&history[0]["generation"], history.as_array().unwrap().len()), (&1.into(), 1));
+    let said = history[0]["command"].as_str().unwrap();
+    assert_eq!(said, format!("plyos image store --repo {catalog} docs plain"));
     let dated = |seconds: &str, name: &str| {
         run(image_command(target, name, &options).env("SOURCE_DATE_EPOCH", seconds))
     };
@@ -207,7 +209,7 @@ fn two_generations_fill_both_slots() {
         (USAGE, &["--generation", "1", "--generation", "2", "--generation", "3"]),
         (NOT_FOUND, &["--generation", "9"]),
         (NOT_FOUND, &["--leave-out", "nothing"]),
-        (USAGE, &["--size", "1M"]),
+        (USAGE, &["--size", "900K"]),
     ] {
         image_of(target, "none", options).refused(code);
     }

@@ -2,7 +2,7 @@
 //!
 //! `options` is the command line, `fetched` lets `pkg` bring layers from a repository into a store of its own for the time being,
 //! `generations` chooses what of a store goes in, `admission` asks of each layer what the kernel will ask, `contents` puts it all
-//! together for `plyos_disk_image`, and `output` writes the files.
+//! together for `plyos_disk_image`, `output` writes the files, and `report` tells what became of it.
 
 mod admission;
 mod contents;
@@ -10,15 +10,15 @@ mod fetched;
 mod generations;
 mod options;
 mod output;
+mod report;
 mod roots;
 
 use clap::Subcommand;
 use contents::Gathered;
 use generations::Chosen;
 use options::StoreImage;
-use plyos_report::{ExitCode, Failure, OrFail, Progress, human, print_json};
+use plyos_report::{ExitCode, Failure, OrFail, Progress};
 use plyos_storefile::{Store, StoreError};
-use serde_json::json;
 use std::path::Path;
 
 /// `plyos image`
@@ -64,43 +64,9 @@ fn make(args: &StoreImage, store: &Store, fresh: Option<&str>, progress: &Progre
     let plan = plyos_disk_image::Plan::new(&gathered.contents, args.size)
         .or_fail(ExitCode::Usage, format_args!("making {}", args.out.display()))?;
     let file_len = output::write(args, &gathered, &plan, progress)?;
-
-    let slots = &gathered.contents.slots;
-    let generations: Vec<_> = chosen.generations.iter().map(|generation| {
-        let name =
-            plyos_slots::SlotName::BOTH.into_iter().find(|name| slots.get(*name).number == generation.number);
-        let slot = name.map(|name| (name.to_string(), slots.get(name).state.to_string()));
-        let (slot, state) = slot.unwrap_or_default();
-        json!({"number": generation.number, "id": generation.id().to_string(), "slot": slot, "state": state,
-               "layers": generation.layers.len()})
-    });
-    let generations: Vec<_> = generations.collect();
-    if progress.json() {
-        print_json(&json!({
-            "image": args.out.display().to_string(), "format": args.format.as_str(), "bytes": plan.len(), "file_bytes": file_len,
-            "roots": args.roots_path().display().to_string(), "generations": generations,
-            "layers": gathered.contents.layers.len(), "chunks": plan.chunk_count(), "chunk_bytes": plan.stored_bytes(),
-        }));
-        return Ok(());
-    }
-    for generation in &generations {
-        let text = |name: &str| generation.get(name).map(|value| value.to_string()).unwrap_or_default();
-        progress.step(&format!(
-            "Generation {}: slot {}, {}, {} layers",
-            text("number"),
-            text("slot").trim_matches('"'),
-            text("state").trim_matches('"'),
-            text("layers")
-        ));
-    }
-    progress.step(&format!(
-        "{}: a disk of {} with {} chunks ({}), {}",
-        args.out.display(),
-        human(plan.len()),
-        plan.chunk_count(),
-        human(plan.stored_bytes()),
-        args.format.as_str()
-    ));
-    progress.step(&format!("{}: whom the kernel trusts", args.roots_path().display()));
+    report::tell(
+        &report::Made { args, chosen: &chosen, contents: &gathered.contents, plan: &plan, file_len },
+        progress,
+    );
     Ok(())
 }
