@@ -17,7 +17,7 @@ use plyos_test_system::world::World;
 use plyos_trust::pins::Pins;
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -276,9 +276,10 @@ fn a_failure_leaves_no_file() {
     let store = Store::open(target.store()).unwrap();
     let layer = store.layers().max_by_key(|entry| entry.index.offset).unwrap().id;
     let place = store.layer(&layer).unwrap().unwrap().place(0).unwrap();
-    let mut bytes = fs::read(target.store()).unwrap();
-    bytes[place.offset as usize + place.length as usize / 2] ^= 1;
-    fs::write(target.store(), bytes).unwrap();
+    let file = fs::OpenOptions::new().read(true).write(true).open(target.store()).unwrap();
+    let (mut byte, at) = ([0], place.offset + u64::from(place.length) / 2);
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], at).unwrap();
     let line = image_of(target, "new", &[]).refused(STORE);
     assert!(line.contains("chunk"), "{line}");
     assert_eq!(files_beside(target), before);
