@@ -23,6 +23,7 @@ build: toolchain ## the two programs: target/release/plyos and target/release/pk
 
 kernel: toolchain ## the kernel, alone: target/kernel/plyos-kernel
 	@CARGO=$(CARGO) tests/setup/kernel.sh
+	@kernel/check.sh $${CARGO_TARGET_DIR:-target}/kernel/plyos-kernel
 
 demo: build ## the whole story on real input: publish, install, upgrade, roll back, export
 	@tests/demo/demo.sh
@@ -58,7 +59,7 @@ lint: toolchain ## format, clippy, no_std of the pure cores, shell scripts
 	$(CARGO) clippy --all-targets --locked --quiet -- -D warnings
 	tests/nostd/check.sh
 	$(CARGO) clippy --profile kernel --locked --quiet -p plyos-kernel -p plyos-kernel-machine -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck -x .ci/run $$(find tests -name "*.sh"); \
+	@if command -v shellcheck >/dev/null; then shellcheck -x .ci/run kernel/check.sh $$(find tests -name "*.sh"); \
 	  else echo "shellcheck is not installed: scripts not checked"; fi
 
 golden: toolchain ## writes the golden files again; look at the difference before you commit it

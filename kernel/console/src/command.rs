@@ -3,9 +3,10 @@
 use alloc::{string::String, vec::Vec};
 use core::ops::Range;
 
+use plyos_kernel_logic::Level;
+
 use crate::{
     failure::{Failure, said},
-    machine::Level,
     words,
 };
 
@@ -197,13 +198,9 @@ impl Arguments<'_> {
     }
 
     fn level(&mut self) -> Result<Level, Failure> {
-        match self.next().as_deref() {
-            None | Some(b"info") => Ok(Level::Info),
-            Some(b"error") => Ok(Level::Error),
-            Some(b"warning") => Ok(Level::Warning),
-            Some(b"debug") => Ok(Level::Debug),
-            Some(other) => Err(self.wrong(&alloc::format!("{} is no level", words::shown(other)))),
-        }
+        let Some(word) = self.next() else { return Ok(Level::Info) };
+        let level = core::str::from_utf8(&word).ok().and_then(Level::parse);
+        level.ok_or_else(|| self.wrong(&alloc::format!("{} is no level", words::shown(&word))))
     }
 
     fn command(&mut self) -> Result<Option<&'static Usage>, Failure> {

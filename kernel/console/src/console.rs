@@ -21,13 +21,13 @@ pub const PROMPT: &str = "plyos> ";
 #[derive(Debug)]
 pub enum Standing<'a, S> {
     /// A generation is mounted.
-    Mounted(&'a mut S),
+    Mounted(&'a S),
     /// Nothing could be mounted, for these reasons, a line each.
     Rescue(&'a [String]),
 }
 
 impl<'a, S: System> Standing<'a, S> {
-    fn system(&mut self) -> Result<&mut S, Failure> {
+    fn system(&self) -> Result<&'a S, Failure> {
         match self {
             Self::Mounted(system) => Ok(system),
             Self::Rescue(_) => {
@@ -108,7 +108,7 @@ impl Console {
         &self,
         line: &[u8],
         machine: &impl Machine,
-        mut standing: Standing<'_, S>,
+        standing: Standing<'_, S>,
         screen: &mut impl Screen,
     ) -> Result<Option<Wish>, Failure> {
         let out = &mut Out(screen);

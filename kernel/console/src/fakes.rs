@@ -11,6 +11,7 @@ use alloc::{
 use core::{cell::Cell, time::Duration};
 
 use plyos_ids::{ChunkId, Kind, Mount};
+use plyos_kernel_logic::{CacheStatistics, Counts, GenerationInfo, Held, Level, Line};
 use plyos_layer_format::{
     descriptor::Descriptor,
     entry::{Entry, EntryKind, Xattr, compare_paths},
@@ -20,16 +21,16 @@ use plyos_layer_format::{
 };
 use plyos_namespace::{
     generation::{Generation, GenerationLayer, GenerationParts},
-    namespace::{Namespace, NamespaceLayer},
+    namespace::{Namespace, NamespaceError, NamespaceLayer},
 };
 use plyos_slots::{Slot, SlotName, SlotState, Slots};
 
 use crate::{
     Standing, Wish,
     console::Console,
-    machine::{Disk, Level, LogLine, Machine, Memory, Network},
+    machine::{Disk, Machine, Memory, Network},
     screen::{Interrupted, Screen},
-    system::{CacheCounters, System, Tree},
+    system::{System, Tree},
 };
 
 /// What stands at a path of a fake layer.
@@ -169,12 +170,12 @@ impl Tree for FakeTree {
         &self.generation
     }
 
-    fn slot(&self) -> SlotName {
-        SlotName::A
-    }
-
     fn namespace(&self) -> &Namespace<Self::Pages> {
         &self.namespace
+    }
+
+    fn told(&self, error: &NamespaceError) -> String {
+        error.to_string()
     }
 
     fn read(&self, layer: usize, entry: &Entry, offset: u64, out: &mut [u8]) -> Result<usize, String> {
@@ -194,9 +195,9 @@ impl Tree for FakeTree {
 
 pub(crate) struct FakeSystem {
     pub(crate) trees: BTreeMap<u64, Arc<FakeTree>>,
-    pub(crate) shown: u64,
+    shown: Cell<u64>,
     /// The time of the last switch.
-    pub(crate) switched_at: Option<u64>,
+    pub(crate) switched_at: Cell<Option<u64>>,
 }
 
 /// The bytes of `/data/large`.
@@ -231,7 +232,7 @@ impl FakeSystem {
         let site = layer(Kind::Site, "docs", vec![(b"index.html", Node::File(b"<h1>\n".to_vec()))]);
         let trees = [(1, vec![base()]), (2, vec![base(), site])];
         let trees = trees.map(|(number, layers)| (number, Arc::new(FakeTree::new(number, layers))));
-        Self { trees: trees.into(), shown: 1, switched_at: None }
+        Self { trees: trees.into(), shown: Cell::new(1), switched_at: Cell::new(None) }
     }
 }
 
@@ -239,42 +240,56 @@ impl System for FakeSystem {
     type Tree = FakeTree;
 
     fn shown(&self) -> Arc<FakeTree> {
-        self.trees[&self.shown].clone()
+        self.trees[&self.shown.get()].clone()
     }
 
-    fn slots(&self) -> Slots {
+    fn slots(&self) -> Result<Slots, String> {
         let good = Slot { state: SlotState::Good, number: 1, changed_at: 50, ..Slot::EMPTY };
         let trial = Slot { state: SlotState::Trial { left: 2, granted: 3 }, number: 2, ..good };
-        Slots { a: good, b: trial, preferred: Some(SlotName::A) }
+        Ok(Slots { a: good, b: trial, preferred: Some(SlotName::A) })
     }
 
-    fn generations(&self) -> Result<Vec<Generation>, String> {
-        Ok(self.trees.values().map(|tree| tree.generation.clone()).collect())
+    fn generations(&self) -> Result<Vec<GenerationInfo>, String> {
+        let info = |tree: &Arc<FakeTree>| GenerationInfo {
+            number: tree.generation.number,
+            id: tree.generation.id(),
+            created_at: tree.generation.created_at,
+            created_by: tree.generation.created_by.clone(),
+            layers: tree.generation.layers.len(),
+            slot: None,
+            was_good: true,
+            damage: None,
+        };
+        let damaged =
+            GenerationInfo { number: 3, damage: Some("cut\n".to_string()), ..info(&self.trees[&1]) };
+        Ok(self.trees.values().map(info).chain([damaged]).collect())
     }
 
-    fn leases(&self) -> Vec<(u64, usize)> {
-        self.trees.iter().map(|(number, tree)| (*number, Arc::strong_count(tree) - 1)).collect()
+    fn leases(&self) -> Vec<Held> {
+        vec![Held { number: 1, who: "status page" }]
     }
 
     fn passed_over(&self) -> Vec<String> {
         vec!["slot B: generation 2 has no tries left".to_string()]
     }
 
-    fn switch(&mut self, number: u64, now: u64) -> Result<(), String> {
+    fn switch(&self, number: u64, now: u64) -> Result<(), String> {
         if !self.trees.contains_key(&number) {
             return Err(alloc::format!(
                 "cannot switch to generation {number}: the store has none of this number"
             ));
         }
-        (self.shown, self.switched_at) = (number, Some(now));
+        self.shown.set(number);
+        self.switched_at.set(Some(now));
         Ok(())
     }
 
-    fn cache(&self) -> CacheCounters {
-        CacheCounters { hits: 3, misses: 2, evicted: 0, bytes: 2048, limit: 4096 }
+    fn cache(&self) -> CacheStatistics {
+        let counts = Counts { hits: 3, misses: 2, bytes: 2048, limit: 4096, ..Counts::default() };
+        CacheStatistics { chunks: counts, pages: Counts::default() }
     }
 
-    fn forget_cache(&self) {}
+    fn clear_cache(&self) {}
 }
 
 /// A machine whose clock goes on by a millisecond whenever somebody looks.
@@ -303,7 +318,7 @@ impl Machine for FakeMachine {
         vec![Disk {
             name: "vda".to_string(),
             bytes: 3 << 20,
-            reads: 9,
+            requests: 9,
             read_bytes: 1 << 20,
             ..Disk::default()
         }]
@@ -313,12 +328,8 @@ impl Machine for FakeMachine {
         self.network.clone()
     }
 
-    fn log(&self, least: Level, last: usize) -> Vec<LogLine> {
-        let line = |level, text: &str| LogLine {
-            at: Duration::from_micros(1_500_001),
-            level,
-            text: text.to_string(),
-        };
+    fn log(&self, least: Level, last: usize) -> Vec<Line> {
+        let line = |level, text: &str| Line { sequence: 0, at: 1_500_001, level, text: text.to_string() };
         let mut lines = vec![line(Level::Info, "started"), line(Level::Error, "disk\x1b[2J\nfailed")];
         lines.retain(|line| line.level <= least);
         lines.split_off(lines.len().saturating_sub(last))
@@ -359,7 +370,7 @@ impl Desk {
         Self { console: Console::default(), machine: FakeMachine::default(), system, wish: None }
     }
 
-    pub(crate) fn standing(system: &mut Result<FakeSystem, Vec<String>>) -> Standing<'_, FakeSystem> {
+    pub(crate) fn standing(system: &Result<FakeSystem, Vec<String>>) -> Standing<'_, FakeSystem> {
         match system {
             Ok(system) => Standing::Mounted(system),
             Err(reasons) => Standing::Rescue(reasons),
@@ -375,13 +386,13 @@ impl Desk {
     pub(crate) fn run_for(&mut self, line: &str, writes: usize) -> String {
         let mut screen = FakeScreen { text: Vec::new(), writes_left: usize::MAX };
         for byte in line.bytes() {
-            let standing = Self::standing(&mut self.system);
+            let standing = Self::standing(&self.system);
             assert_eq!(self.console.key(byte, &self.machine, standing, &mut screen), None);
         }
         screen.text.clear();
         // The end of the line is shown by one write.
         screen.writes_left = writes.saturating_add(1);
-        self.wish = self.console.key(b'\r', &self.machine, Self::standing(&mut self.system), &mut screen);
+        self.wish = self.console.key(b'\r', &self.machine, Self::standing(&self.system), &mut screen);
         let text = String::from_utf8(screen.text).unwrap();
         let answer = text.strip_prefix("\r\n").unwrap();
         if self.wish.is_some() {

@@ -1,7 +1,7 @@
 //! Bytes as they are shown: what can be seen as it is, everything else as `\xHH`, so that no name and no file has power over a
 //! terminal.
 
-use alloc::{string::String, vec::Vec};
+use alloc::string::String;
 
 /// One unit of text: what the cursor passes over in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub(crate) fn is_start(bytes: &[u8]) -> bool {
 
 /// All of the glyphs' bytes, for tests.
 #[cfg(test)]
-fn bytes(glyph: Glyph<'_>) -> Vec<u8> {
+fn bytes(glyph: Glyph<'_>) -> alloc::vec::Vec<u8> {
     match glyph {
         Glyph::Seen(character) => alloc::string::String::from(character).into_bytes(),
         Glyph::Unseen(bytes) => bytes.to_vec(),
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn glyphs_are_all_of_the_bytes() {
         let line = b"a\xc3\xbc\xff\x1b[2J\xe2\x80\xae\xf0\x9f\x8e";
-        let again: Vec<u8> = glyphs(line).flat_map(bytes).collect();
+        let again: alloc::vec::Vec<u8> = glyphs(line).flat_map(bytes).collect();
         assert_eq!(again, line);
         assert_eq!(glyphs(line).map(|glyph| glyph.length()).sum::<usize>(), line.len());
     }

@@ -3,6 +3,8 @@
 use alloc::{string::String, vec::Vec};
 use core::{net::Ipv4Addr, time::Duration};
 
+use plyos_kernel_logic::{Level, Line};
+
 /// The machine.
 pub trait Machine {
     /// Time since the kernel was started, never going back.
@@ -21,20 +23,7 @@ pub trait Machine {
     fn network(&self) -> Option<Network>;
 
     /// The last lines of the log of at least this importance, the oldest first, at most so many.
-    fn log(&self, least: Level, last: usize) -> Vec<LogLine>;
-}
-
-/// How important a line of the log is, the most important first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Something failed.
-    Error,
-    /// Something is not as it should be.
-    Warning,
-    /// Something happened.
-    Info,
-    /// For who looks for a fault.
-    Debug,
+    fn log(&self, least: Level, last: usize) -> Vec<Line>;
 }
 
 /// Memory in bytes.
@@ -63,13 +52,11 @@ pub struct Disk {
     pub bytes: u64,
     /// Whether it refuses to be written.
     pub read_only: bool,
-    /// Finished requests.
-    pub reads: u64,
-    /// Bytes of those.
+    /// Requests that were made.
+    pub requests: u64,
+    /// Bytes that were read.
     pub read_bytes: u64,
-    /// Finished requests.
-    pub writes: u64,
-    /// Bytes of those.
+    /// Bytes that were written.
     pub written_bytes: u64,
     /// Finished flushes.
     pub flushes: u64,
@@ -96,15 +83,4 @@ pub struct Network {
     pub errors: u64,
     /// Pages that were asked of the built-in server.
     pub pages: u64,
-}
-
-/// A line of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// When, since the start.
-    pub at: Duration,
-    /// How important.
-    pub level: Level,
-    /// What.
-    pub text: String,
 }

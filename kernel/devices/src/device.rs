@@ -74,6 +74,10 @@ pub trait Device {
     /// Tells the device that there are requests.
     fn notify(&mut self, line: Line);
 
+    /// Asks the device to interrupt once it has an answer. It does so at most until the next [`Device::finished`]; whoever rests
+    /// must call this before each time. True if there is an answer already: then nothing interrupts, do not rest.
+    fn listen(&mut self, line: Line) -> bool;
+
     /// The next request that has ended, in the order of the device.
     fn finished(&mut self, line: Line) -> Result<Option<Finished>, Fault>;
 

@@ -59,6 +59,8 @@ pub struct Wires {
     pub most: Rc<Cell<usize>>,
     /// Slots that are taken.
     pub taken: Rc<Cell<usize>>,
+    /// Times that somebody asked for an interrupt.
+    pub listened: Rc<Cell<usize>>,
     /// Times that the device was notified.
     pub notified: Rc<Cell<usize>>,
 }
@@ -139,6 +141,11 @@ impl Device for FakeDevice {
     fn notify(&mut self, _line: Line) {
         self.wires.notified.set(self.wires.notified.get() + 1);
         self.requests.iter_mut().for_each(|request| request.seen = true);
+    }
+
+    fn listen(&mut self, _line: Line) -> bool {
+        self.wires.listened.set(self.wires.listened.get() + 1);
+        false
     }
 
     fn finished(&mut self, line: Line) -> Result<Option<Finished>, Fault> {

@@ -18,6 +18,7 @@ mod disk;
 #[cfg(test)]
 mod fake;
 pub mod net;
+mod patience;
 pub mod pci;
 mod seed;
 

@@ -101,6 +101,7 @@ const HEADER: u8 = 0x0c;
 const WINDOWS: u8 = 0x10;
 const BUSES: u8 = 0x18;
 const CAPABILITIES: u8 = 0x34;
+const INTERRUPT: u8 = 0x3c;
 
 const COMMAND_IO: u32 = 1 << 0;
 const COMMAND_MEMORY: u32 = 1 << 1;
@@ -133,16 +134,23 @@ pub fn bus_behind(config: &impl ConfigSpace) -> Option<u8> {
     (base == 0x06 && sub == 0x04 && layout & 0x7f == 1).then_some(behind)
 }
 
-/// Lets the function answer at its windows and read and write memory, but not use the old interrupt lines.
-pub fn enable(config: &mut impl ConfigSpace) {
-    let command = config.read(COMMAND) & 0xffff;
-    config.write(COMMAND, command | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_NO_LINE_INTERRUPT);
+/// The line of the 8259 controllers that the firmware gave the function, if it did.
+pub fn interrupt_line(config: &impl ConfigSpace) -> Option<u8> {
+    let [line, pin, _, _] = config.read(INTERRUPT).to_le_bytes();
+    (matches!(pin, 1..=4) && line < 16).then_some(line)
 }
 
-/// Takes the right to read and write memory from the function.
+/// Lets the function answer at its windows, read and write memory, and use its interrupt line if it has one.
+pub fn enable(config: &mut impl ConfigSpace) {
+    let quiet = if interrupt_line(config).is_some() { 0 } else { COMMAND_NO_LINE_INTERRUPT };
+    let command = config.read(COMMAND) & 0xffff & !COMMAND_NO_LINE_INTERRUPT;
+    config.write(COMMAND, command | COMMAND_MEMORY | COMMAND_MASTER | quiet);
+}
+
+/// Takes the right to read and write memory, and to interrupt, from the function.
 pub fn disable(config: &mut impl ConfigSpace) {
     let command = config.read(COMMAND) & 0xffff;
-    config.write(COMMAND, command & !COMMAND_MASTER);
+    config.write(COMMAND, command & !COMMAND_MASTER | COMMAND_NO_LINE_INTERRUPT);
 }
 
 /// Where a virtio function's registers lie.
@@ -152,7 +160,11 @@ pub fn disable(config: &mut impl ConfigSpace) {
 pub fn virtio_regions(config: &mut impl ConfigSpace) -> Result<Regions, PciError> {
     let mut found: [Option<Claim>; 5] = [None; 5];
     let mut step = 0;
-    let mut at = if config.read(COMMAND) & STATUS_HAS_CAPABILITIES != 0 { low(config.read(CAPABILITIES)) & 0xfc } else { 0 };
+    let mut at = if config.read(COMMAND) & STATUS_HAS_CAPABILITIES != 0 {
+        low(config.read(CAPABILITIES)) & 0xfc
+    } else {
+        0
+    };
     let mut seen = 0;
     while at != 0 {
         seen += 1;
@@ -162,7 +174,11 @@ pub fn virtio_regions(config: &mut impl ConfigSpace) -> Result<Regions, PciError
         let [id, next, length, which] = config.read(at).to_le_bytes();
         // What would run over the end of the settings is not a whole capability.
         if id == VENDOR && length >= 16 && at <= 0xf0 {
-            let claim = Claim { window: low(config.read(at + 4)), offset: config.read(at + 8), length: config.read(at + 12) };
+            let claim = Claim {
+                window: low(config.read(at + 4)),
+                offset: config.read(at + 8),
+                length: config.read(at + 12),
+            };
             // Of several that tell of the same registers the first that can be used counts; these here all can.
             if let Some(place @ None) = found.get_mut(usize::from(which)) {
                 if which != NOTIFY {
@@ -176,9 +192,16 @@ pub fn virtio_regions(config: &mut impl ConfigSpace) -> Result<Regions, PciError
         at = next & 0xfc;
     }
     let [_, common, notify, interrupt, own] = found;
+    // Each window is measured once: the function is deaf meanwhile, and an emulator maps its memory anew.
+    let mut windows: [Option<(u64, u64)>; 6] = [None; 6];
     let mut resolve = |claim: Option<Claim>, name, least, align| {
         let claim = claim.ok_or(PciError::Missing(name))?;
-        claim.resolve(config, name, least, align)
+        let known = windows.get_mut(usize::from(claim.window)).ok_or(PciError::NoWindow(claim.window))?;
+        let measured = match *known {
+            Some(measured) => measured,
+            None => *known.insert(window(config, claim.window)?),
+        };
+        claim.resolve(measured, name, least, align)
     };
     let regions = Regions {
         common: resolve(common, "common", COMMON, 4)?,
@@ -202,18 +225,21 @@ struct Claim {
 }
 
 impl Claim {
+    /// In a window with this start and size.
     fn resolve(
         self,
-        config: &mut impl ConfigSpace,
+        (start, size): (u64, u64),
         name: &'static str,
         least: u32,
         align: u64,
     ) -> Result<Region, PciError> {
-        let (start, size) = window(config, self.window)?;
         let end = u64::from(self.offset) + u64::from(self.length);
-        let address = start.checked_add(u64::from(self.offset)).filter(|address| address.is_multiple_of(align));
+        let address =
+            start.checked_add(u64::from(self.offset)).filter(|address| address.is_multiple_of(align));
         match address {
-            Some(address) if end <= size && self.length >= least => Ok(Region { address, length: self.length }),
+            Some(address) if end <= size && self.length >= least => {
+                Ok(Region { address, length: self.length })
+            }
             _ => Err(PciError::Misplaced(name)),
         }
     }
@@ -222,13 +248,10 @@ impl Claim {
 /// Physical address and length of one of the six windows (base address registers).
 fn window(config: &mut impl ConfigSpace, number: u8) -> Result<(u64, u64), PciError> {
     let none = PciError::NoWindow(number);
-    if number > 5 {
-        return Err(none);
-    }
-    let register = WINDOWS + 4 * number;
+    let register = WINDOWS + 4 * number.min(5);
     let value = config.read(register);
     let wide = value & 0b111 == 0b100;
-    if value & 1 != 0 || (wide && number == 5) || !matches!(value & 0b110, 0b000 | 0b100) {
+    if value & 1 != 0 || (wide && number >= 5) || !matches!(value & 0b110, 0b000 | 0b100) {
         return Err(none);
     }
     // The length shows in which bits can be set. Meanwhile the function must not answer anywhere.
@@ -380,6 +403,25 @@ mod tests {
             }
         }
         assert!(good.len() > 1000, "the spoiling spoils everything: {}", good.len());
+    }
+
+    #[test]
+    fn a_function_may_reach_memory_and_interrupt_only_while_it_is_enabled() {
+        let mut fake = disk();
+        let command = |fake: &Fake| fake.words[1] & 0xffff;
+        fake.words[15] = 0x0000_010b;
+        assert_eq!(interrupt_line(&fake), Some(11));
+        enable(&mut fake);
+        assert_eq!(command(&fake), COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER);
+        disable(&mut fake);
+        assert_eq!(command(&fake), COMMAND_IO | COMMAND_MEMORY | COMMAND_NO_LINE_INTERRUPT);
+        // Without a pin, or with a line that no controller has.
+        for none in [0x0000_000b, 0x0000_01ff, 0x0000_0110] {
+            fake.words[15] = none;
+            enable(&mut fake);
+            assert_eq!(interrupt_line(&fake), None);
+            assert_ne!(command(&fake) & COMMAND_NO_LINE_INTERRUPT, 0);
+        }
     }
 
     #[test]

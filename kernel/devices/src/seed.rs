@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use thiserror::Error;
 
+use crate::patience::{Patience, Silent};
 use crate::{Clock, Device, Fault, Line, Shape};
 
 /// Bytes asked for at once, and the most that one seed has.
@@ -43,7 +44,7 @@ pub fn seed(device: &mut impl Device, clock: &impl Clock, out: &mut [u8]) -> Res
     if out.len() > ROOM {
         return Err(SeedError::TooLong);
     }
-    let begun = clock.now();
+    let patience = Patience::new(clock, PATIENCE);
     let mut left = out;
     while !left.is_empty() {
         let ticket = device.submit(REQUESTS, &[], &[left.len()])?;
@@ -52,8 +53,7 @@ pub fn seed(device: &mut impl Device, clock: &impl Clock, out: &mut [u8]) -> Res
             match device.finished(REQUESTS)? {
                 Some(finished) if finished.ticket == ticket => break finished.written,
                 Some(_) => return Err(SeedError::Fault(Fault::Broken)),
-                None if clock.now().saturating_sub(begun) > PATIENCE => return Err(SeedError::Silent),
-                None => clock.rest(),
+                None => patience.wait(clock, device, REQUESTS).map_err(|Silent| SeedError::Silent)?,
             }
         };
         let Some((now, later)) = left.split_at_mut_checked(written).filter(|(now, _)| !now.is_empty()) else {

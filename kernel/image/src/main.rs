@@ -5,15 +5,20 @@
 
 extern crate alloc;
 
+mod devices;
+mod host;
 mod log;
 mod panic;
+mod store;
+mod terminal;
 
+use host::Host;
 use log::told;
 use plyos_kernel_logic::command_line::{CommandLine, OnPanic};
 use plyos_kernel_machine::boot::Boot;
 use plyos_kernel_machine::power::AfterPanic;
 use plyos_kernel_machine::provoke::Mistake;
-use plyos_kernel_machine::{clock, memory, power};
+use plyos_kernel_machine::{clock, memory};
 
 /// Called by the machine once memory, traps and clock work.
 #[allow(unsafe_code, reason = "the machine calls it by this name; it is the only one")]
@@ -32,9 +37,11 @@ fn kernel_main(boot: Boot) -> ! {
         Mistake::ALL.into_iter().find(|(name, _)| words.provoke.as_deref() == Some(name))
     {
         mistake.make();
-        told!(Error, "the mistake '{}' was not stopped", words.provoke.unwrap_or_default());
+        told!(Error, "the mistake '{}' was not stopped", words.provoke.as_deref().unwrap_or_default());
     }
-    power::off()
+    let module = boot.module;
+    let host = Host::new(devices::start(&words), |disk| store::mount(disk, module, &words));
+    terminal::run(&host)
 }
 
 /// What machine this is.

@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod apic;
 pub mod backtrace;
 pub mod boot;
 pub mod clock;
@@ -17,9 +18,13 @@ pub mod cpu;
 pub mod interrupts;
 pub mod memory;
 mod memory_functions;
+pub mod pci;
 pub mod port;
 pub mod power;
 pub mod processor;
 pub mod provoke;
+mod registers;
 pub mod serial;
 mod traps;
+pub mod virtio;
+pub mod zstd;

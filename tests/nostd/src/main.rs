@@ -15,6 +15,7 @@ use plyos_blockstore as _;
 use plyos_bytemap as _;
 use plyos_ids as _;
 use plyos_kernel_console as _;
+use plyos_kernel_devices as _;
 use plyos_kernel_logic as _;
 use plyos_layer_format as _;
 use plyos_namespace as _;

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use plyos_layer_format::{entry::EntryKind, pages::PageSource};
-use plyos_namespace::namespace::{Found, Namespace, Source};
+use plyos_layer_format::entry::EntryKind;
+use plyos_namespace::namespace::{Found, NamespaceError, Source};
 
 use crate::{
     failure::{Failure, said},
@@ -22,27 +22,25 @@ pub(crate) fn absolute(path: &[u8]) -> alloc::string::String {
     shown(&absolute)
 }
 
+/// An error of a generation's namespace, which is told in the log, too.
+pub(crate) fn failed<T: Tree>(tree: &T) -> impl Fn(NamespaceError) -> Failure + '_ {
+    |error| Failure::Said(tree.told(&error))
+}
+
 /// What a path leads to, all symbolic links followed.
-pub(crate) fn resolve<S: PageSource>(namespace: &Namespace<S>, path: &[u8]) -> Result<Found, Failure> {
-    match namespace.resolve(path) {
-        Ok(Some(found)) => Ok(found),
-        Ok(None) => Err(missing(path)),
-        Err(error) => Err(said!("{error}")),
-    }
+pub(crate) fn resolve<T: Tree>(tree: &T, path: &[u8]) -> Result<Found, Failure> {
+    tree.namespace().resolve(path).map_err(failed(tree))?.ok_or_else(|| missing(path))
 }
 
 /// What stands at a path: symbolic links on the way are followed, but not the last one.
-pub(crate) fn at<S: PageSource>(namespace: &Namespace<S>, path: &[u8]) -> Result<Found, Failure> {
+pub(crate) fn at<T: Tree>(tree: &T, path: &[u8]) -> Result<Found, Failure> {
     let end = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     let (above, name) = path.split_at_checked(end).unwrap_or_default();
     if matches!(name, b"" | b"." | b"..") {
-        return resolve(namespace, path);
+        return resolve(tree, path);
     }
-    let above = resolve(namespace, above).map_err(|_| missing(path))?;
-    match namespace.child(&above, name) {
-        Ok(found) => found.ok_or_else(|| missing(path)),
-        Err(error) => Err(said!("{error}")),
-    }
+    let above = tree.namespace().resolve(above).map_err(failed(tree))?.ok_or_else(|| missing(path))?;
+    tree.namespace().child(&above, name).map_err(failed(tree))?.ok_or_else(|| missing(path))
 }
 
 fn missing(path: &[u8]) -> Failure {
@@ -64,7 +62,7 @@ pub(crate) struct File {
 impl File {
     /// The file that a path leads to.
     pub(crate) fn open<T: Tree>(tree: &T, path: &[u8]) -> Result<Self, Failure> {
-        let found = resolve(tree.namespace(), path)?;
+        let found = resolve(tree, path)?;
         match Self::of(tree, found)? {
             Some(file) => Ok(file),
             None => {
@@ -77,7 +75,7 @@ impl File {
     pub(crate) fn of<T: Tree>(tree: &T, found: Found) -> Result<Option<Self>, Failure> {
         let Some(source) = found.source else { return Ok(None) };
         let Some(layer) = tree.namespace().layers().get(source.layer) else { return Ok(None) };
-        let first = layer.first_path(&found.entry).map_err(|error| said!("{error}"))?;
+        let first = layer.first_path(&found.entry).map_err(failed(tree))?;
         match first.as_ref().unwrap_or(&found.entry).kind {
             EntryKind::File { size, .. } => Ok(Some(Self { found, source, size })),
             _ => Ok(None),

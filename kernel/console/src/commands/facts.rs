@@ -7,15 +7,13 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use plyos_layer_format::{
-    entry::{Entry, EntryKind},
-    pages::PageSource,
-};
-use plyos_namespace::namespace::{Found, Namespace, Source};
+use plyos_layer_format::entry::{Entry, EntryKind};
+use plyos_namespace::namespace::{Found, Source};
 
 use crate::{
-    commands::content::absolute,
-    failure::{Failure, said},
+    commands::content::{absolute, failed},
+    failure::Failure,
+    system::Tree,
     words::shown,
 };
 
@@ -33,13 +31,13 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn of<S: PageSource>(namespace: &Namespace<S>, found: &Found) -> Result<Self, Failure> {
+    pub(crate) fn of<T: Tree>(tree: &T, found: &Found) -> Result<Self, Failure> {
         let path = absolute(&found.entry.path);
         let (mut entry, mut inode) = (found.entry.clone(), found.source);
         if let (EntryKind::HardLink { target }, Some(source)) = (&found.entry.kind, found.source) {
-            let layer = namespace.layers().get(source.layer);
+            let layer = tree.namespace().layers().get(source.layer);
             let first = layer.map(|layer| layer.first_path(&found.entry)).transpose();
-            entry = first.map_err(|error| said!("{error}"))?.flatten().unwrap_or(entry);
+            entry = first.map_err(failed(tree))?.flatten().unwrap_or(entry);
             inode = Some(Source { ordinal: *target, ..source });
         }
         Ok(Self { path, source: found.source, entry, inode })

@@ -7,11 +7,11 @@ use plyos_namespace::namespace::Found;
 use plyos_trust::time;
 
 use super::{
-    content::{File, at, resolve},
+    content::{File, at, failed, resolve},
     facts::Facts,
 };
 use crate::{
-    failure::{Failure, said},
+    failure::Failure,
     glyph,
     screen::{Out, Screen},
     system::Tree,
@@ -26,11 +26,11 @@ pub(crate) fn list<T: Tree>(
     out: &mut Out<'_, impl Screen>,
 ) -> Result<(), Failure> {
     let namespace = tree.namespace();
-    let mut found = at(namespace, path)?;
+    let mut found = at(tree, path)?;
     // A link to a directory shows what is in it, as the path that leads there would.
     if let EntryKind::Symlink { .. } = found.entry.kind
         && !long
-        && let Ok(target) = resolve(namespace, path)
+        && let Ok(target) = resolve(tree, path)
         && target.entry.is_directory()
     {
         found = target;
@@ -38,8 +38,8 @@ pub(crate) fn list<T: Tree>(
     if !found.entry.is_directory() {
         return row(tree, &found, long, out);
     }
-    for child in namespace.children(&found).map_err(|error| said!("{error}"))? {
-        row(tree, &child.map_err(|error| said!("{error}"))?, long, out)?;
+    for child in namespace.children(&found).map_err(failed(tree))? {
+        row(tree, &child.map_err(failed(tree))?, long, out)?;
     }
     Ok(())
 }
@@ -49,7 +49,7 @@ fn row<T: Tree>(tree: &T, found: &Found, long: bool, out: &mut Out<'_, impl Scre
     if !long {
         return Ok(out.line(format_args!("{name}"))?);
     }
-    let facts = Facts::of(tree.namespace(), found)?;
+    let facts = Facts::of(tree, found)?;
     let (mode, links, entry) = (facts.mode(), facts.links(), &facts.entry);
     let owner = alloc::format!("{}:{}", entry.uid, entry.gid);
     let size = match facts.device() {
@@ -85,8 +85,8 @@ pub(crate) fn show<T: Tree>(tree: &T, path: &[u8], out: &mut Out<'_, impl Screen
 /// `stat`: all that is known of a path.
 pub(crate) fn tell<T: Tree>(tree: &T, path: &[u8], out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
     let namespace = tree.namespace();
-    let found = at(namespace, path)?;
-    let facts = Facts::of(namespace, &found)?;
+    let found = at(tree, path)?;
+    let facts = Facts::of(tree, &found)?;
     let entry = &facts.entry;
     out.line(format_args!("path   {}", facts.path))?;
     out.line(format_args!("type   {}", facts.kind()))?;
@@ -128,9 +128,9 @@ fn chunks<T: Tree>(tree: &T, found: &Found, out: &mut Out<'_, impl Screen>) -> R
     /// More of them would only fill the screen.
     const MOST: usize = 16;
     let Some(source) = found.source else { return Ok(()) };
-    let slices = tree.namespace().slices(source.layer, &found.entry).map_err(|error| said!("{error}"))?;
+    let slices = tree.namespace().slices(source.layer, &found.entry).map_err(failed(tree))?;
     for (number, slice) in slices.enumerate() {
-        let slice = slice.map_err(|error| said!("{error}"))?;
+        let slice = slice.map_err(failed(tree))?;
         if number == MOST {
             return Ok(out.line(format_args!("chunk  … and more"))?);
         }

@@ -9,7 +9,7 @@ use plyos_layer_format::pages::PageSource;
 use plyos_namespace::namespace::{Found, Namespace, NamespaceError, ReadDir};
 
 use super::{
-    content::{File, absolute, resolve},
+    content::{File, absolute, failed, resolve},
     facts::Facts,
     sums,
 };
@@ -29,14 +29,14 @@ pub(crate) fn run<T: Tree>(
     out: &mut Out<'_, impl Screen>,
 ) -> Result<(), Failure> {
     let namespace = tree.namespace();
-    let top = resolve(namespace, path)?;
+    let top = resolve(tree, path)?;
     let mut unread = 0u64;
     let mut each = |found: Result<Found, NamespaceError>| -> Result<(), Failure> {
-        let found = found.map_err(|error| said!("{error}"))?;
+        let found = found.map_err(failed(tree))?;
         if detail == Detail::Path {
             return Ok(out.line(format_args!("{}", absolute(&found.entry.path)))?);
         }
-        let mut line = Facts::of(namespace, &found)?.line();
+        let mut line = Facts::of(tree, &found)?.line();
         if detail == Detail::FactsAndSum
             && let Some(file) = File::of(tree, found)?
         {
@@ -55,7 +55,7 @@ pub(crate) fn run<T: Tree>(
         // All at once reads each page once and in order.
         namespace.walk().try_for_each(&mut each)?;
     } else {
-        below(namespace, top)?.try_for_each(&mut each)?;
+        below(namespace, top).try_for_each(&mut each)?;
     }
     match unread {
         0 => Ok(()),
@@ -67,10 +67,10 @@ pub(crate) fn run<T: Tree>(
 fn below<S: PageSource>(
     namespace: &Namespace<S>,
     top: Found,
-) -> Result<impl Iterator<Item = Result<Found, NamespaceError>> + '_, Failure> {
+) -> impl Iterator<Item = Result<Found, NamespaceError>> + '_ {
     let mut open: Vec<ReadDir<'_, S>> = Vec::new();
     let mut next = Some(Ok(top));
-    Ok(core::iter::from_fn(move || {
+    core::iter::from_fn(move || {
         let found = next.take().or_else(|| {
             loop {
                 match open.last_mut()?.next() {
@@ -91,5 +91,5 @@ fn below<S: PageSource>(
             open.clear();
         }
         Some(found)
-    }))
+    })
 }

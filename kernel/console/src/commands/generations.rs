@@ -1,10 +1,9 @@
 //! `mounts`, `generations`, `switch`, `status`: what is shown, and what could be.
 
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 
 use plyos_ids::MountType;
-use plyos_namespace::generation::Generation;
-use plyos_slots::{Slot, SlotName, SlotState, Slots};
+use plyos_slots::SlotName;
 use plyos_trust::time;
 
 use super::files::or_none;
@@ -20,12 +19,27 @@ use crate::{
 /// What a booted kernel says of itself.
 pub(crate) fn greet<S: System>(system: &S, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
     let shown = system.shown();
-    let generation = shown.generation();
-    let (number, layers) = (generation.number, generation.layers.len());
-    let slot = shown.slot();
-    let state = state(system.slots().get(slot));
-    out.line(format_args!("generation {number} of {layers} layers, slot {slot} ({state})"))?;
+    let (number, layers) = (shown.generation().number, shown.generation().layers.len());
+    out.line(format_args!("generation {number} of {layers} layers, {}", place(system, number)))?;
     passed_over(system, out)
+}
+
+/// The slots that name a generation, with what they are worth.
+pub(crate) fn place<S: System>(system: &S, number: u64) -> String {
+    let slots = match system.slots() {
+        Ok(slots) => slots,
+        Err(why) => return glyph::line(&why),
+    };
+    let mut out = String::new();
+    for name in SlotName::BOTH {
+        let slot = slots.get(name);
+        if !slot.is_empty() && slot.number == number {
+            let preferred = if slots.preferred == Some(name) { ", active" } else { "" };
+            let space = if out.is_empty() { "" } else { "; " };
+            out += &format!("{space}slot {name}: {}{preferred}", slot.state);
+        }
+    }
+    if out.is_empty() { String::from("in no slot") } else { out }
 }
 
 fn passed_over<S: System>(system: &S, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
@@ -46,18 +60,6 @@ pub(crate) fn say_rescue(reasons: &[String], out: &mut Out<'_, impl Screen>) -> 
     ))?)
 }
 
-/// A slot's state in words.
-pub(crate) fn state(slot: &Slot) -> String {
-    match slot.state {
-        SlotState::Empty => String::from("empty"),
-        SlotState::Staged => String::from("staged"),
-        SlotState::Trial { left, granted } => format!("trial, {left} of {granted} tries left"),
-        SlotState::Good => String::from("good"),
-        SlotState::Unconfirmed => String::from("unconfirmed"),
-        SlotState::Bad(reason) => format!("bad: {reason}"),
-    }
-}
-
 /// `mounts`: a row for each layer.
 pub(crate) fn mounts<T: Tree>(tree: &T, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
     for layer in &tree.generation().layers {
@@ -76,46 +78,37 @@ pub(crate) fn mounts<T: Tree>(tree: &T, out: &mut Out<'_, impl Screen>) -> Resul
 /// `generations`: a row for each, the shown one marked.
 pub(crate) fn list<S: System>(system: &S, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
     let shown = system.shown().generation().number;
-    let (slots, leases) = (system.slots(), system.leases());
+    let leases = system.leases();
     for generation in system.generations().map_err(Failure::Said)? {
         let number = generation.number;
         let mark = if number == shown { '*' } else { ' ' };
-        let layers = generation.layers.len();
+        let place = place(system, number);
+        if let Some(damage) = generation.damage {
+            out.line(format_args!("{mark} {number:<6} {place:<24} damaged: {}", glyph::line(&damage)))?;
+            continue;
+        }
+        let layers = generation.layers;
         let made = time::print(generation.created_at);
         let by = or_none(&generation.created_by);
-        let place = place(&slots, &generation);
-        let holders = leases.iter().find(|lease| lease.0 == number).map_or(0, |lease| lease.1);
-        out.line(format_args!(
-            "{mark} {number:<6} {layers:>4} layers  {made}  held by {holders:<3} {place:<24} {by}"
-        ))?;
+        let holders: Vec<&str> =
+            leases.iter().filter(|held| held.number == number).map(|held| held.who).collect();
+        let held =
+            if holders.is_empty() { String::new() } else { format!(" held by {}", holders.join(", ")) };
+        out.line(format_args!("{mark} {number:<6} {layers:>4} layers  {made}  {place:<24} {by}{held}"))?;
     }
     Ok(())
 }
 
-/// Which slots name a generation, with what they are worth.
-fn place(slots: &Slots, generation: &Generation) -> String {
-    let mut out = String::new();
-    for name in SlotName::BOTH {
-        let slot = slots.get(name);
-        if !slot.is_empty() && slot.number == generation.number {
-            let preferred = if slots.preferred == Some(name) { ", active" } else { "" };
-            out +=
-                &format!("{}slot {name} ({}{preferred})", if out.is_empty() { "" } else { " " }, state(slot));
-        }
-    }
-    if out.is_empty() { String::from("-") } else { out }
-}
-
 /// `switch`.
 pub(crate) fn switch<S: System>(
-    system: &mut S,
+    system: &S,
     number: u64,
     clock: Option<u64>,
     out: &mut Out<'_, impl Screen>,
 ) -> Result<(), Failure> {
     let before = system.shown().generation().number;
     // The clock may be wrong or missing: time never goes back behind what the store has seen.
-    let slots = system.slots();
+    let slots = system.slots().map_err(Failure::Said)?;
     let seen = slots.a.changed_at.max(slots.b.changed_at);
     system.switch(number, clock.unwrap_or(0).max(seen)).map_err(Failure::Said)?;
     let shown = system.shown().generation().number;
@@ -145,25 +138,26 @@ pub(crate) fn status<S: System>(
         Standing::Rescue(reasons) => return say_rescue(reasons, out),
     };
     let shown = system.shown();
-    let slots = system.slots();
-    out.line(format_args!(
-        "generation {} ({} layers)",
-        shown.generation().number,
-        shown.generation().layers.len()
-    ))?;
+    let (number, layers) = (shown.generation().number, shown.generation().layers.len());
+    out.line(format_args!("generation {number} ({layers} layers)"))?;
+    let slots = system.slots().map_err(Failure::Said)?;
     for name in SlotName::BOTH {
         let slot = slots.get(name);
         let preferred = if slots.preferred == Some(name) { ", active" } else { "" };
-        let booted = if name == shown.slot() { ", shown" } else { "" };
-        let number = if slot.is_empty() { String::new() } else { format!("generation {}, ", slot.number) };
-        out.line(format_args!("slot {name}     {number}{}{preferred}{booted}", state(slot)))?;
+        let generation =
+            if slot.is_empty() { String::new() } else { format!("generation {}, ", slot.number) };
+        let is_shown = if !slot.is_empty() && slot.number == number { ", shown" } else { "" };
+        out.line(format_args!("slot {name}     {generation}{}{preferred}{is_shown}", slot.state))?;
     }
     let cache = system.cache();
-    let (hits, misses) = (cache.hits, cache.misses);
-    out.line(format_args!(
-        "cache      {} of {} KiB, {hits} hits, {misses} misses",
-        cache.bytes >> 10,
-        cache.limit >> 10
-    ))?;
-    passed_over(&**system, out)
+    for (name, counts) in [("chunks", cache.chunks), ("pages", cache.pages)] {
+        out.line(format_args!(
+            "{name:<10} {} of {} KiB cached, {} hits, {} misses",
+            counts.bytes >> 10,
+            counts.limit >> 10,
+            counts.hits,
+            counts.misses
+        ))?;
+    }
+    passed_over(*system, out)
 }

@@ -2,11 +2,13 @@
 
 use alloc::{format, string::String};
 
+use plyos_kernel_logic::{Level, Line};
+
 use crate::{
     Standing,
     failure::Failure,
     glyph,
-    machine::{Level, Machine},
+    machine::Machine,
     screen::{Out, Screen},
     system::System,
 };
@@ -26,8 +28,9 @@ pub(crate) fn free<S: System>(
     row("heap used", memory.heap_used)?;
     row("heap peak", memory.heap_peak)?;
     if let Standing::Mounted(system) = standing {
-        row("cache", system.cache().bytes)?;
-        row("cache limit", system.cache().limit)?;
+        let cache = system.cache();
+        row("cache", cache.chunks.bytes + cache.pages.bytes)?;
+        row("cache limit", cache.chunks.limit + cache.pages.limit)?;
     }
     Ok(())
 }
@@ -42,10 +45,9 @@ pub(crate) fn disks(machine: &impl Machine, out: &mut Out<'_, impl Screen>) -> R
         let access = if disk.read_only { "read-only" } else { "read-write" };
         let (name, size) = (glyph::line(&disk.name), size(disk.bytes));
         out.line(format_args!(
-            "{name} {size} {access}, {} reads of {}, {} writes of {}, {} flushes, {} errors",
-            disk.reads,
+            "{name} {size} {access}, {} requests, {} read, {} written, {} flushes, {} errors",
+            disk.requests,
             self::size(disk.read_bytes),
-            disk.writes,
             self::size(disk.written_bytes),
             disk.flushes,
             disk.errors
@@ -87,22 +89,11 @@ pub(crate) fn log(
     last: usize,
     out: &mut Out<'_, impl Screen>,
 ) -> Result<(), Failure> {
-    for line in machine.log(least, last) {
-        let (seconds, micros) = (line.at.as_secs(), line.at.subsec_micros());
-        let level = name(line.level);
-        out.line(format_args!("{seconds:>5}.{micros:06} {level:<7} {}", glyph::line(&line.text)))?;
+    for Line { at, level, text, .. } in machine.log(least, last) {
+        let (seconds, micros) = (at / 1_000_000, at % 1_000_000);
+        out.line(format_args!("{seconds:>5}.{micros:06} {level:<7} {}", glyph::line(&text)))?;
     }
     Ok(())
-}
-
-/// A level's word.
-pub(crate) const fn name(level: Level) -> &'static str {
-    match level {
-        Level::Error => "error",
-        Level::Warning => "warning",
-        Level::Info => "info",
-        Level::Debug => "debug",
-    }
 }
 
 /// Bytes for people, with one digit after the point.

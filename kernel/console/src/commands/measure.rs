@@ -38,7 +38,7 @@ pub(crate) fn run<S: System>(
     }
     for warmth in ["cold", "warm"] {
         if warmth == "cold" {
-            system.forget_cache();
+            system.clear_cache();
         }
         let begun = machine.uptime();
         file.each(&*tree, 0..file.size, |_| Ok(out.breathe()?))?;
@@ -46,7 +46,7 @@ pub(crate) fn run<S: System>(
     }
     for warmth in ["cold", "warm"] {
         if warmth == "cold" {
-            system.forget_cache();
+            system.clear_cache();
         }
         let mut places = Places { state: 0x9e37_79b9_7f4a_7c15, end: file.size - RANDOM as u64 + 1 };
         let mut piece: Vec<u8> = alloc::vec![0; RANDOM];

@@ -1,10 +1,14 @@
 //! The commands as they are typed, over a system in memory.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
 
 use sha2::{Digest, Sha256};
 
-use super::*;
 use crate::{
     Wish,
     fakes::{Desk, FakeScreen, large},
@@ -40,7 +44,7 @@ fn ls_lists_a_directory() {
 #[test]
 fn what_was_listed_can_be_typed() {
     let mut desk = Desk::new();
-    let name = desk.run("ls /data").lines().nth(2).unwrap().to_owned();
+    let name = desk.run("ls /data").lines().nth(2).unwrap().to_string();
     let told = desk.run(&format!("stat /data/{name}"));
     assert!(
         told.starts_with("path   /data/name\\ of\\x0a\\xff\ntype   symbolic link\nto     no\\ where\n"),
@@ -144,14 +148,20 @@ fn find_goes_on_behind_a_file_that_cannot_be_read() {
 #[test]
 fn switching_shows_the_other_generation() {
     let mut desk = Desk::new();
-    assert!(desk.run("generations").contains("* 1         1 layers  2023-11-14T22:13:20Z  held by 1 "));
-    assert!(desk.run("generations").contains("slot A (good, active)    install \\x1b[2J\n"));
+    let listed = desk.run("generations");
+    for row in [
+        "* 1         1 layers  2023-11-14T22:13:20Z  slot A: good, active     install \\x1b[2J held by status page",
+        "  2         2 layers  2023-11-14T22:13:20Z  slot B: trial (2 of 3 tries left) install \\x1b[2J",
+        "  3      in no slot               damaged: cut\\x0a",
+    ] {
+        assert!(listed.lines().any(|other| other == row), "{row} of {listed}");
+    }
     assert!(desk.run("cat /www/docs/index.html").contains("cannot find"));
     assert_eq!(desk.run("switch 2"), "generation 2 is shown, before it was 1\n");
     assert_eq!(desk.run("cat /www/docs/index.html"), "<h1>\n");
     assert!(desk.run("mounts").contains("/www/docs                site/docs                        1 "));
     assert_eq!(desk.run("switch 3"), "cannot switch to generation 3: the store has none of this number\n");
-    let switched_at = |desk: &Desk| desk.system.as_ref().unwrap().switched_at;
+    let switched_at = |desk: &Desk| desk.system.as_ref().unwrap().switched_at.get();
     assert_eq!(switched_at(&desk), Some(50), "without a clock, time stands where the store saw it last");
     desk.machine.clock = Some(1_800_000_000);
     desk.run("switch 1");
@@ -165,8 +175,8 @@ fn status_tells_of_both_slots() {
     for line in [
         "generation 1 (1 layers)",
         "slot A     generation 1, good, active, shown",
-        "slot B     generation 2, trial, 2 of 3 tries left",
-        "cache      2 of 4 KiB, 3 hits, 2 misses",
+        "slot B     generation 2, trial (2 of 3 tries left)",
+        "chunks     2 of 4 KiB cached, 3 hits, 2 misses",
         "passed over: slot B: generation 2 has no tries left",
     ] {
         assert!(status.lines().any(|other| other == line), "{line} of {status}");
@@ -179,7 +189,7 @@ fn the_machine_is_told_of() {
     assert!(desk.run("free").starts_with("total             65536 KiB\nfree              40960 KiB\n"));
     assert_eq!(
         desk.run("lsblk"),
-        "vda 3.0 MiB read-write, 9 reads of 1.0 MiB, 0 writes of 0 B, 0 flushes, 0 errors\n"
+        "vda 3.0 MiB read-write, 9 requests, 1.0 MiB read, 0 B written, 0 flushes, 0 errors\n"
     );
     assert!(desk.run("net").starts_with("no network: "));
     desk.machine.network = Some(Network {
@@ -275,12 +285,15 @@ fn in_rescue_the_reasons_are_told_and_what_needs_no_store_works() {
 fn it_says_what_is_there() {
     let mut desk = Desk::new();
     let mut screen = FakeScreen { text: Vec::new(), writes_left: usize::MAX };
-    desk.console.greet(Desk::standing(&mut desk.system), &mut screen);
+    desk.console.greet(Desk::standing(&desk.system), &mut screen);
     let text = String::from_utf8(core::mem::take(&mut screen.text)).unwrap();
-    assert!(text.starts_with("generation 1 of 1 layers, slot A (good)\r\npassed over: slot B"), "{text}");
+    assert!(
+        text.starts_with("generation 1 of 1 layers, slot A: good, active\r\npassed over: slot B"),
+        "{text}"
+    );
     assert!(text.ends_with("\r\nplyos> "), "{text}");
     desk.system = Err(vec![String::from("no disk")]);
-    desk.console.greet(Desk::standing(&mut desk.system), &mut screen);
+    desk.console.greet(Desk::standing(&desk.system), &mut screen);
     let text = String::from_utf8(screen.text).unwrap();
     assert!(text.contains("rescue prompt.\r\n  no disk\r\n") && text.ends_with("\r\nplyos> "), "{text}");
 }

@@ -3,6 +3,8 @@
 use alloc::{format, string::String};
 use core::fmt::{Display, Write};
 
+use plyos_kernel_logic::Counts;
+
 use super::Facts;
 
 /// The type with which the text is sent.
@@ -13,7 +15,7 @@ pub fn metrics(facts: &Facts) -> String {
     let mut text = Text(String::new());
     text.family("plyos_info", "gauge", "What runs: always 1.");
     let (generation, slot) = match &facts.mounted {
-        Some(mounted) => (format!("{}", mounted.generation), mounted.slot.as_str()),
+        Some(mounted) => (format!("{}", mounted.generation), mounted.place.as_str()),
         None => (String::new(), ""),
     };
     text.sample("plyos_info", &[("version", facts.version), ("generation", &generation), ("slot", slot)], 1);
@@ -38,14 +40,20 @@ pub fn metrics(facts: &Facts) -> String {
         text.sample("plyos_memory_bytes", &[("what", what)], bytes);
     }
     if let Some(mounted) = &facts.mounted {
-        let cache = &mounted.cache;
         text.single("plyos_generation", "gauge", "Number of the shown generation.", mounted.generation);
         text.single("plyos_layers", "gauge", "Layers of the shown generation.", mounted.layers);
-        text.single("plyos_cache_hits_total", "counter", "Asked for and there.", cache.hits);
-        text.single("plyos_cache_misses_total", "counter", "Asked for and read.", cache.misses);
-        text.single("plyos_cache_evicted_total", "counter", "Thrown out for others.", cache.evicted);
-        text.single("plyos_cache_bytes", "gauge", "Bytes in the cache.", cache.bytes);
-        text.single("plyos_cache_limit_bytes", "gauge", "Most bytes that it takes.", cache.limit);
+        let families: [(&str, &str, &str, fn(&Counts) -> u64); 5] = [
+            ("plyos_cache_hits_total", "counter", "Asked for and there.", |counts| counts.hits),
+            ("plyos_cache_misses_total", "counter", "Asked for and read.", |counts| counts.misses),
+            ("plyos_cache_evicted_total", "counter", "Thrown out for others.", |counts| counts.evicted),
+            ("plyos_cache_bytes", "gauge", "Bytes in the cache.", |counts| counts.bytes),
+            ("plyos_cache_limit_bytes", "gauge", "Most bytes that it takes.", |counts| counts.limit),
+        ];
+        for (name, kind, help, value) in families {
+            text.family(name, kind, help);
+            text.sample(name, &[("of", "chunks")], value(&mounted.cache.chunks));
+            text.sample(name, &[("of", "pages")], value(&mounted.cache.pages));
+        }
     }
     disks(facts, &mut text);
     network(facts, &mut text);
@@ -53,11 +61,10 @@ pub fn metrics(facts: &Facts) -> String {
 }
 
 fn disks(facts: &Facts, text: &mut Text) {
-    let families: [(&str, &str, fn(&crate::machine::Disk) -> u64); 6] = [
-        ("plyos_disk_reads_total", "Finished read requests.", |disk| disk.reads),
-        ("plyos_disk_read_bytes_total", "Bytes of those.", |disk| disk.read_bytes),
-        ("plyos_disk_writes_total", "Finished write requests.", |disk| disk.writes),
-        ("plyos_disk_written_bytes_total", "Bytes of those.", |disk| disk.written_bytes),
+    let families: [(&str, &str, fn(&crate::machine::Disk) -> u64); 5] = [
+        ("plyos_disk_requests_total", "Requests that were made.", |disk| disk.requests),
+        ("plyos_disk_read_bytes_total", "Bytes that were read.", |disk| disk.read_bytes),
+        ("plyos_disk_written_bytes_total", "Bytes that were written.", |disk| disk.written_bytes),
         ("plyos_disk_flushes_total", "Finished flushes.", |disk| disk.flushes),
         ("plyos_disk_errors_total", "Requests that failed.", |disk| disk.errors),
     ];

@@ -12,12 +12,13 @@ use core::time::Duration;
 
 pub use metrics::metrics;
 pub use page::page;
+use plyos_kernel_logic::CacheStatistics;
 
 use crate::{
     Standing,
-    commands::generations::state,
+    commands::generations::place,
     machine::{Disk, Machine, Memory, Network},
-    system::{CacheCounters, System, Tree},
+    system::{System, Tree},
 };
 
 /// What the status page tells.
@@ -46,12 +47,10 @@ pub struct Mounted {
     pub generation: u64,
     /// Its layers.
     pub layers: usize,
-    /// `A` or `B`.
-    pub slot: String,
-    /// What that is worth, in words.
-    pub state: String,
-    /// What the cache has seen.
-    pub cache: CacheCounters,
+    /// The slots that name it, with what they are worth.
+    pub place: String,
+    /// How the caches were used.
+    pub cache: CacheStatistics,
 }
 
 impl Facts {
@@ -64,8 +63,7 @@ impl Facts {
                 let mounted = Mounted {
                     generation: shown.generation().number,
                     layers: shown.generation().layers.len(),
-                    slot: alloc::format!("{}", shown.slot()),
-                    state: state(system.slots().get(shown.slot())),
+                    place: place(*system, shown.generation().number),
                     cache: system.cache(),
                 };
                 (Some(mounted), system.passed_over())

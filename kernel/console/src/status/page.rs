@@ -18,18 +18,12 @@ pub fn page(facts: &Facts) -> String {
     match &facts.mounted {
         Some(mounted) => {
             row("generation", &format!("{} ({} layers)", mounted.generation, mounted.layers));
-            row("slot", &format!("{} ({})", mounted.slot, mounted.state));
-            let cache = &mounted.cache;
-            row(
-                "cache",
-                &format!(
-                    "{} of {}, {} hits, {} misses",
-                    size(cache.bytes),
-                    size(cache.limit),
-                    cache.hits,
-                    cache.misses
-                ),
-            );
+            row("slot", &mounted.place);
+            for (name, counts) in [("chunks", mounted.cache.chunks), ("pages", mounted.cache.pages)] {
+                let (bytes, limit) = (size(counts.bytes), size(counts.limit));
+                let seen = format!("{bytes} of {limit}, {} hits, {} misses", counts.hits, counts.misses);
+                row(&format!("cache of {name}"), &seen);
+            }
         }
         None => row("generation", "none: nothing could be mounted"),
     }

@@ -6,6 +6,7 @@ use super::{
     http::{Body, MAX_REQUEST, Page, Request, answer},
     *,
 };
+use plyos_kernel_logic::Counts;
 use proptest::prelude::*;
 
 fn facts() -> Facts {
@@ -15,13 +16,15 @@ fn facts() -> Facts {
         mounted: Some(Mounted {
             generation: 7,
             layers: 3,
-            slot: "B".to_string(),
-            state: "good".to_string(),
-            cache: CacheCounters { hits: 10, misses: 4, evicted: 1, bytes: 4096, limit: 8192 },
+            place: "slot B (good)".to_string(),
+            cache: CacheStatistics {
+                chunks: Counts { hits: 10, misses: 4, evicted: 1, bytes: 4096, limit: 8192, entries: 3 },
+                pages: Counts::default(),
+            },
         }),
         reasons: vec!["slot A: <b>damaged</b> & \"gone\"".to_string()],
         memory: Memory { total: 64 << 20, free: 32 << 20, ..Memory::default() },
-        disks: vec![Disk { name: "vd\"a\\".to_string(), reads: 5, ..Disk::default() }],
+        disks: vec![Disk { name: "vd\"a\\".to_string(), requests: 5, ..Disk::default() }],
         network: Some(Network { received: (2, 300), ..Network::default() }),
     }
 }
@@ -45,10 +48,10 @@ fn samples(text: &str) -> std::collections::BTreeMap<String, f64> {
 #[test]
 fn metrics_are_what_a_scraper_reads() {
     let samples = samples(&metrics(&facts()));
-    assert_eq!(samples["plyos_info{version=\"1.2.3\",generation=\"7\",slot=\"B\"}"], 1.0);
+    assert_eq!(samples["plyos_info{version=\"1.2.3\",generation=\"7\",slot=\"slot B (good)\"}"], 1.0);
     assert_eq!(samples["plyos_uptime_seconds"], 61.5);
-    assert_eq!(samples["plyos_cache_hits_total"], 10.0);
-    assert_eq!(samples["plyos_disk_reads_total{disk=\"vd\\\"a\\\\\"}"], 5.0);
+    assert_eq!(samples["plyos_cache_hits_total{of=\"chunks\"}"], 10.0);
+    assert_eq!(samples["plyos_disk_requests_total{disk=\"vd\\\"a\\\\\"}"], 5.0);
     assert_eq!(samples["plyos_net_bytes_total{way=\"received\"}"], 300.0);
     assert_eq!(samples["plyos_memory_bytes{what=\"free\"}"], f64::from(32 << 20));
 }

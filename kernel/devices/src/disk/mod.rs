@@ -13,12 +13,12 @@ mod tests;
 
 use alloc::string::String;
 use core::cell::{Cell, RefCell};
-use core::hint::spin_loop;
 use core::time::Duration;
 
 use plyos_blockstore::BlockDevice;
 
 use crate::device::setting_u64;
+use crate::patience::{Patience, Silent};
 use crate::{Clock, Device, Fault, Line, Shape, Ticket};
 pub use error::{Activity, DiskError, Reason};
 use pieces::{PIECE, Piece, Pieces, SECTOR};
@@ -47,8 +47,6 @@ const REQUESTS: Line = Line(0);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The same for one that was silent for so long and has said nothing since.
 const LESS_PATIENCE: Duration = Duration::from_millis(500);
-/// How long to ask again and again before letting time pass: most requests end sooner than a timer ticks.
-const EAGER: Duration = Duration::from_millis(1);
 
 /// What a disk has done, for the status page. All since start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -119,7 +117,13 @@ impl<D: Device, C: Clock> Disk<D, C> {
             .and_then(|sectors| sectors.checked_mul(SECTOR))
             .filter(|length| *length <= u64::MAX / 2);
         let Some(length) = length else {
-            return Err(DiskError { disk: name, activity: Activity::Start, at: 0, length: 0, reason: Reason::Settings });
+            return Err(DiskError {
+                disk: name,
+                activity: Activity::Start,
+                at: 0,
+                length: 0,
+                reason: Reason::Settings,
+            });
         };
         let features = device.features();
         Ok(Self {
@@ -207,7 +211,9 @@ impl<D: Device, C: Clock> Disk<D, C> {
             let mut submitted = false;
             while let Some(piece) = pieces.first() {
                 match submit(&mut queue.device, &piece, &data) {
-                    Ok(ticket) => *waiting.get_mut(ticket.index()).ok_or(Reason::Fault(Fault::Broken))? = Some(piece),
+                    Ok(ticket) => {
+                        *waiting.get_mut(ticket.index()).ok_or(Reason::Fault(Fault::Broken))? = Some(piece)
+                    }
                     Err(Fault::Full) => break,
                     Err(fault) => return Err(Reason::Fault(fault)),
                 }
@@ -222,7 +228,7 @@ impl<D: Device, C: Clock> Disk<D, C> {
                 return Ok(());
             }
             match queue.finished()? {
-                None => patience.wait(&self.clock)?,
+                None => patience.wait(&self.clock, &mut queue.device, REQUESTS).map_err(silent)?,
                 Some(Answer { ticket, written }) => {
                     let piece = waiting.get_mut(ticket.index()).and_then(Option::take);
                     let checked = match piece {
@@ -241,7 +247,7 @@ impl<D: Device, C: Clock> Disk<D, C> {
     /// How long to wait for the next answer, from now on.
     fn patience(&self, queue: &Queue<D>) -> Patience {
         let limit = if queue.silent { LESS_PATIENCE } else { PATIENCE };
-        Patience { since: self.clock.now(), limit }
+        Patience::new(&self.clock, limit)
     }
 
     /// Sends one flush and waits for it.
@@ -262,17 +268,20 @@ impl<D: Device, C: Clock> Disk<D, C> {
             }
             match queue.finished()? {
                 None => {
-                    if let Err(silent) = patience.wait(&self.clock) {
+                    if let Err(Silent) = patience.wait(&self.clock, &mut queue.device, REQUESTS) {
                         if let Some(lost) = asked.and_then(|ticket| queue.lost.get_mut(ticket.index())) {
                             *lost = true;
                         }
                         queue.silent = true;
-                        return Err(silent);
+                        return Err(Reason::Silent);
                     }
                 }
                 Some(Answer { ticket, written }) => {
-                    let checked =
-                        if Some(ticket) == asked { Some(status(&mut queue.device, ticket, written, 0)) } else { None };
+                    let checked = if Some(ticket) == asked {
+                        Some(status(&mut queue.device, ticket, written, 0))
+                    } else {
+                        None
+                    };
                     queue.device.release(REQUESTS, ticket);
                     if let Some(checked) = checked {
                         return checked;
@@ -307,6 +316,10 @@ impl<D: Device, C: Clock> Disk<D, C> {
     }
 }
 
+fn silent(Silent: Silent) -> Reason {
+    Reason::Silent
+}
+
 /// An answer, and whose.
 struct Answer {
     ticket: Ticket,
@@ -325,30 +338,13 @@ impl<D: Device> Queue<D> {
     }
 }
 
-/// The end of waiting.
-struct Patience {
-    since: Duration,
-    limit: Duration,
-}
-
-impl Patience {
-    /// Lets a moment pass; an error once there were enough of them.
-    fn wait(&self, clock: &impl Clock) -> Result<(), Reason> {
-        let waited = clock.now().saturating_sub(self.since);
-        if waited >= self.limit {
-            return Err(Reason::Silent);
-        }
-        if waited < EAGER { spin_loop() } else { clock.rest() }
-        Ok(())
-    }
-}
-
 fn submit<D: Device>(device: &mut D, piece: &Piece, data: &Data<'_>) -> Result<Ticket, Fault> {
     match data {
         Data::In(_) => device.submit(REQUESTS, &[&head(Ask::Read, piece.sector)], &[piece.length, 1]),
         Data::Out(bytes) => {
             let range = piece.to..piece.to.saturating_add(piece.take);
-            let sectors = bytes.get(range).filter(|sectors| sectors.len() == piece.length).ok_or(Fault::TooLarge)?;
+            let sectors =
+                bytes.get(range).filter(|sectors| sectors.len() == piece.length).ok_or(Fault::TooLarge)?;
             device.submit(REQUESTS, &[&head(Ask::Write, piece.sector), sectors], &[1])
         }
     }

@@ -106,6 +106,11 @@ impl<D: Device> Link<D> {
         }
     }
 
+    /// Asks for an interrupt when a frame comes. True if there is one already.
+    pub(crate) fn listen(&mut self) -> bool {
+        self.broken.is_none() && self.device.listen(RECEIVE)
+    }
+
     /// The next request of `line` that has ended.
     fn finished(&mut self, line: Line) -> Option<Finished> {
         if self.broken.is_some() {

@@ -19,9 +19,9 @@ use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv4Address, Ipv4C
 use thiserror::Error;
 
 use crate::{Device, Fault};
-pub use link::{FRAME, LinkCounts};
-pub(crate) use link::{ADDRESS, RECEIVE_SHAPE, TRANSMIT_SHAPE};
 use link::Link;
+pub(crate) use link::{ADDRESS, RECEIVE_SHAPE, TRANSMIT_SHAPE};
+pub use link::{FRAME, LinkCounts};
 use page::Page;
 pub use page::{REQUEST, Respond, TIME};
 
@@ -101,8 +101,7 @@ impl<D: Device> Net<D> {
     }
 
     /// Takes what came, does what is due, sends what is to be sent. Tells how long nothing will be due, if no frame comes:
-    /// then it wants to be called again. Waiting longer delays, nothing else; a frame is no alarm, so call it every few
-    /// milliseconds, or when the card interrupts.
+    /// then it wants to be called again, or when the card interrupts ([`Net::listen`]). Waiting longer delays, nothing else.
     pub fn poll(&mut self, now: Duration, respond: Respond<'_>) -> Duration {
         for _ in 0..ROUNDS {
             let changed = self.interface.poll(instant(now), &mut self.link, &mut self.sockets);
@@ -123,6 +122,11 @@ impl<D: Device> Net<D> {
         let page = deadlines.min().map(|deadline| deadline.saturating_sub(now));
         let protocols = self.interface.poll_delay(instant(now), &self.sockets).map(Duration::from);
         [page, protocols].into_iter().flatten().min().unwrap_or(Duration::MAX)
+    }
+
+    /// To be called before resting: the card interrupts when a frame comes. True if there is one already: poll again instead.
+    pub fn listen(&mut self) -> bool {
+        self.link.listen()
     }
 
     /// Takes over what DHCP was given or lost. True if something changed.

@@ -5,7 +5,7 @@
 
 use core::arch::global_asm;
 
-use crate::{clock, cpu, interrupts, memory, processor, serial, traps};
+use crate::{apic, clock, cpu, interrupts, memory, processor, serial, traps};
 
 mod start_info;
 
@@ -41,6 +41,7 @@ extern "C" fn machine_start(info: u64) -> ! {
     let features = cpu::Features::read();
     cpu::protect(&features);
     memory::start(&info, &features);
+    apic::start();
     interrupts::start();
     clock::start();
     let boot =

@@ -37,6 +37,12 @@ pub fn direct_map(at: PhysAddr) -> *mut u8 {
     core::ptr::with_exposed_provenance_mut((DIRECT_MAP + at.0) as usize)
 }
 
+/// Bytes of memory that the kernel's image takes, its stacks included.
+pub fn image_size() -> u64 {
+    let range = kernel_range();
+    range.end - range.start
+}
+
 /// Physical memory that the kernel itself lies in, from the linker script.
 fn kernel_range() -> Range<u64> {
     symbol(&raw const kernel_physical_start)..symbol(&raw const kernel_physical_end)

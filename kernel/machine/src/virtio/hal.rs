@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 
 use virtio_drivers::{BufferDirection, Hal, PhysAddr as DeviceAddr};
 
-use crate::memory::{PhysAddr, direct_map, frames, translate};
+use crate::memory::{direct_map, frames, translate};
 
 /// The kernel's memory as devices see it: there is no IOMMU, so a device's address is the physical one.
 #[derive(Debug)]
@@ -13,7 +13,8 @@ pub(super) struct Memory;
 // SAFETY: I7: frames belong to who asked for them until they are given back; the direct map shows them at page boundaries, zeroed.
 unsafe impl Hal for Memory {
     fn dma_alloc(pages: usize, _direction: BufferDirection) -> (DeviceAddr, NonNull<u8>) {
-        let taken = frames::allocate_contiguous(pages).and_then(|at| Some((at.0, NonNull::new(direct_map(at))?)));
+        let taken =
+            frames::allocate_contiguous(pages).and_then(|at| Some((at.0, NonNull::new(direct_map(at))?)));
         // Address 0 is how virtio-drivers wants to hear that there is no memory.
         taken.unwrap_or((0, NonNull::dangling()))
     }

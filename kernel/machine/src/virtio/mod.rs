@@ -6,7 +6,6 @@
 //! A device that breaks the rules is cut off: reset, and over PCI without the right to reach memory.
 
 mod hal;
-mod registers;
 mod slots;
 mod transport;
 
@@ -14,15 +13,16 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use plyos_kernel_devices::pci::{Kind, PciError, Region, identity};
+use plyos_kernel_devices::pci::{Kind, PciError, Region, identity, interrupt_line};
 use plyos_kernel_devices::{Device, Fault, Finished, Line, Shape, Ticket};
 use virtio_drivers::PAGE_SIZE;
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
 
+use crate::interrupts;
 use crate::pci::{Function, functions};
+use crate::registers::Registers;
 use hal::Memory;
-use registers::Registers;
 use slots::{Ring, Slots};
 use transport::{Mmio, Pci, Way, either};
 
@@ -81,6 +81,7 @@ pub struct Found {
     pub kind: Kind,
     /// Where it is.
     pub place: Place,
+    interrupt: Option<u8>,
     way: Way,
 }
 
@@ -90,18 +91,20 @@ pub fn on_pci() -> Vec<(Place, Result<Found, StartError>)> {
         let (vendor, device) = identity(&function)?;
         let kind = Kind::of_function(vendor, device)?;
         let place = Place::Pci(function);
-        let found = Pci::new(function, kind).map(|pci| Found { kind, place, way: Way::Pci(pci) });
+        let interrupt = interrupt_line(&function);
+        let found = Pci::new(function, kind).map(|pci| Found { kind, place, interrupt, way: Way::Pci(pci) });
         Some((place, found.map_err(StartError::Pci)))
     };
     functions().into_iter().filter_map(known).collect()
 }
 
-/// The device whose `length` bytes of registers lie at a physical address, as a command line tells.
+/// The device whose `length` bytes of registers lie at a physical address, and its interrupt line, as a command line tells.
 ///
 /// # Errors
 /// [`StartError::Nothing`].
-pub fn in_memory(address: u64, length: u32) -> Result<Found, StartError> {
-    let registers = Registers::map(Region { address, length }, PAGE_SIZE as u32).ok_or(StartError::Nothing)?;
+pub fn in_memory(address: u64, length: u32, irq: u32) -> Result<Found, StartError> {
+    let registers =
+        Registers::map(Region { address, length }, PAGE_SIZE as u32).ok_or(StartError::Nothing)?;
     let length = usize::try_from(length).unwrap_or(PAGE_SIZE).min(PAGE_SIZE);
     let mmio = Mmio::new(&registers, length).ok_or(StartError::Nothing)?;
     let kind = match mmio.inner.device_type() {
@@ -110,7 +113,8 @@ pub fn in_memory(address: u64, length: u32) -> Result<Found, StartError> {
         DeviceType::EntropySource => Kind::Chance,
         _ => return Err(StartError::Nothing),
     };
-    Ok(Found { kind, place: Place::Memory(address), way: Way::Mmio(mmio) })
+    let interrupt = u8::try_from(irq).ok().filter(|irq| *irq < 16);
+    Ok(Found { kind, place: Place::Memory(address), interrupt, way: Way::Mmio(mmio) })
 }
 
 /// Looks at a device's state before a reset is given up: some milliseconds.
@@ -130,7 +134,9 @@ impl Found {
         }
         let started = self.prepare(wanted, shapes);
         match started {
-            Ok((features, queues)) => Ok(Started { way: self.way, features, queues, broken: false }),
+            Ok((features, queues)) => {
+                Ok(Started { way: self.way, interrupt: self.interrupt, features, queues, broken: false })
+            }
             Err(error) => {
                 end(&mut self.way);
                 Err(error)
@@ -176,13 +182,14 @@ impl Found {
     }
 }
 
-/// A ring of at least this many entries. Nobody is interrupted: who waits asks.
+/// A ring of at least this many entries. It interrupts nobody before it is asked to.
 fn ring<T: Transport>(way: &mut T, number: u16, entries: usize) -> Result<Box<dyn Ring>, StartError> {
     fn of<T: Transport, const SIZE: usize>(way: &mut T, number: u16) -> Result<Box<dyn Ring>, StartError> {
-        let mut ring = VirtQueue::<Memory, SIZE>::new(way, number, false, false).map_err(|error| match error {
-            virtio_drivers::Error::DmaError => StartError::Memory,
-            _ => StartError::Queues,
-        })?;
+        let mut ring =
+            VirtQueue::<Memory, SIZE>::new(way, number, false, false).map_err(|error| match error {
+                virtio_drivers::Error::DmaError => StartError::Memory,
+                _ => StartError::Queues,
+            })?;
         ring.set_dev_notify(false);
         Ok(Box::new(ring))
     }
@@ -204,6 +211,8 @@ fn end(way: &mut Way) {
 /// A device that runs.
 pub struct Started {
     way: Way,
+    /// Its line at the 8259 controllers.
+    interrupt: Option<u8>,
     features: u64,
     queues: Vec<Slots>,
     broken: bool,
@@ -262,6 +271,20 @@ impl Device for Started {
         if !self.broken {
             either!(&mut self.way, way => way.notify(line.0));
         }
+    }
+
+    fn listen(&mut self, line: Line) -> bool {
+        if self.broken {
+            return false;
+        }
+        // What it said before must not stand in the way of what it will say: lines tell by their edge on some machines.
+        either!(&mut self.way, way => way.ack_interrupt());
+        if let Some(line) = self.interrupt {
+            interrupts::rearm(line);
+        }
+        // Last, so that what came before is seen. What comes between here and resting may be told before anybody rests: then
+        // the tick ends the rest.
+        self.queue(line).is_ok_and(Slots::listen)
     }
 
     fn finished(&mut self, line: Line) -> Result<Option<Finished>, Fault> {

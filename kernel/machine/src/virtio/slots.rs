@@ -25,15 +25,22 @@ const LARGEST: usize = 32;
 pub(super) trait Ring {
     /// # Safety
     /// As [`VirtQueue::add`]: the memory stays and is left alone until [`Ring::pop`] succeeds.
-    unsafe fn add(&mut self, send: &[&[u8]], receive: &mut [&mut [u8]]) -> Result<u16>;
+    unsafe fn add<'a>(&mut self, send: &'a [&'a [u8]], receive: &'a mut [&'a mut [u8]]) -> Result<u16>;
     fn peek(&self) -> Option<u16>;
+    /// Whether the device interrupts after an answer.
+    fn interrupts(&mut self, on: bool);
     /// # Safety
     /// As [`VirtQueue::pop_used`]: the same memory as was added when `token` was given.
-    unsafe fn pop(&mut self, token: u16, send: &[&[u8]], receive: &mut [&mut [u8]]) -> Result<u32>;
+    unsafe fn pop<'a>(
+        &mut self,
+        token: u16,
+        send: &'a [&'a [u8]],
+        receive: &'a mut [&'a mut [u8]],
+    ) -> Result<u32>;
 }
 
 impl<const SIZE: usize> Ring for VirtQueue<Memory, SIZE> {
-    unsafe fn add(&mut self, send: &[&[u8]], receive: &mut [&mut [u8]]) -> Result<u16> {
+    unsafe fn add<'a>(&mut self, send: &'a [&'a [u8]], receive: &'a mut [&'a mut [u8]]) -> Result<u16> {
         // SAFETY: as the caller vouches.
         unsafe { self.add(send, receive) }
     }
@@ -42,7 +49,16 @@ impl<const SIZE: usize> Ring for VirtQueue<Memory, SIZE> {
         self.peek_used()
     }
 
-    unsafe fn pop(&mut self, token: u16, send: &[&[u8]], receive: &mut [&mut [u8]]) -> Result<u32> {
+    fn interrupts(&mut self, on: bool) {
+        self.set_dev_notify(on);
+    }
+
+    unsafe fn pop<'a>(
+        &mut self,
+        token: u16,
+        send: &'a [&'a [u8]],
+        receive: &'a mut [&'a mut [u8]],
+    ) -> Result<u32> {
         // SAFETY: as the caller vouches.
         unsafe { self.pop_used(token, send, receive) }
     }
@@ -77,7 +93,7 @@ impl Slot {
     }
 
     /// Hands the parts to `work`: slices for the time of one call into virtio-drivers, which takes addresses and lengths of them.
-    fn with_parts<T>(&self, work: impl FnOnce(&[&[u8]], &mut [&mut [u8]]) -> T) -> T {
+    fn with_parts<T>(&self, work: impl for<'a> FnOnce(&'a [&'a [u8]], &'a mut [&'a mut [u8]]) -> T) -> T {
         let mut at = self.memory;
         let mut next = |length: usize| {
             let here = at;
@@ -88,7 +104,8 @@ impl Slot {
         // nobody else has a reference into them.
         let send = self.send.map(|length| unsafe { slice::from_raw_parts(next(length), length) });
         // SAFETY: I17, as above.
-        let mut receive = self.receive.map(|length| unsafe { slice::from_raw_parts_mut(next(length), length) });
+        let mut receive =
+            self.receive.map(|length| unsafe { slice::from_raw_parts_mut(next(length), length) });
         let count = |parts: &[usize; PARTS]| parts.iter().filter(|length| **length > 0).count();
         work(&send[..count(&self.send)], &mut receive[..count(&self.receive)])
     }
@@ -101,6 +118,8 @@ pub(super) struct Slots {
     slots: Vec<Slot>,
     /// Which slot's request a ring's entry heads.
     owners: [Option<u8>; LARGEST],
+    /// Whether the device was asked to interrupt.
+    listening: bool,
 }
 
 impl Slots {
@@ -119,10 +138,14 @@ impl Slots {
             Some(Slot { memory, state: State::Free, send: [0; PARTS], receive: [0; PARTS] })
         };
         let slots = (0..shape.depth).map(|_| slot()).collect::<Option<Vec<_>>>()?;
-        Some(Self { ring, room: shape.room, slots, owners: [None; LARGEST] })
+        Some(Self { ring, room: shape.room, slots, owners: [None; LARGEST], listening: false })
     }
 
-    pub(super) fn submit(&mut self, send: &[&[u8]], receive: &[usize]) -> core::result::Result<Ticket, Fault> {
+    pub(super) fn submit(
+        &mut self,
+        send: &[&[u8]],
+        receive: &[usize],
+    ) -> core::result::Result<Ticket, Fault> {
         let number = self.slots.iter().position(|slot| slot.state == State::Free).ok_or(Fault::Full)?;
         let ticket = Ticket(u8::try_from(number).map_err(|_| Fault::Full)?);
         let slot = self.slots.get_mut(number).ok_or(Fault::Full)?;
@@ -151,14 +174,25 @@ impl Slots {
         }
         // SAFETY: I17: the slot's frames stay, and nobody touches them before the state is `Ended`.
         let added = slot.with_parts(|send, receive| unsafe { self.ring.add(send, receive) });
-        let token = added.map_err(|error| if error == Error::QueueFull { Fault::Full } else { Fault::Broken })?;
+        let token =
+            added.map_err(|error| if error == Error::QueueFull { Fault::Full } else { Fault::Broken })?;
         *self.owners.get_mut(usize::from(token)).ok_or(Fault::Broken)? = Some(ticket.0);
         slot.state = State::UnderWay;
         Ok(ticket)
     }
 
+    /// Lets the device interrupt after the next answer. True if there is one already.
+    pub(super) fn listen(&mut self) -> bool {
+        self.listening = true;
+        self.ring.interrupts(true);
+        self.ring.peek().is_some()
+    }
+
     /// The next answer. An error if it is to nothing that is under way: then the device must be reset.
     pub(super) fn finished(&mut self) -> core::result::Result<Option<Finished>, Fault> {
+        if core::mem::take(&mut self.listening) {
+            self.ring.interrupts(false);
+        }
         let Some(token) = self.ring.peek() else { return Ok(None) };
         let owner = self.owners.get_mut(usize::from(token)).and_then(Option::take).ok_or(Fault::Broken)?;
         let slot = self.slots.get_mut(usize::from(owner)).ok_or(Fault::Broken)?;
@@ -171,8 +205,17 @@ impl Slots {
         Ok(Some(Finished { ticket: Ticket(owner), written }))
     }
 
-    pub(super) fn copy_out(&self, ticket: Ticket, at: usize, out: &mut [u8]) -> core::result::Result<(), Fault> {
-        let slot = self.slots.get(ticket.index()).filter(|slot| slot.state == State::Ended).ok_or(Fault::TooLarge)?;
+    pub(super) fn copy_out(
+        &self,
+        ticket: Ticket,
+        at: usize,
+        out: &mut [u8],
+    ) -> core::result::Result<(), Fault> {
+        let slot = self
+            .slots
+            .get(ticket.index())
+            .filter(|slot| slot.state == State::Ended)
+            .ok_or(Fault::TooLarge)?;
         if at.checked_add(out.len()).is_none_or(|end| end > slot.received()) {
             return Err(Fault::TooLarge);
         }

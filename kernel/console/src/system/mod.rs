@@ -1,12 +1,19 @@
 //! What the console asks of the system: the generations of the store, the one that is shown, its files.
 //!
-//! Traits, so that the commands can be tested with a tree in memory. Errors come as one line each, made where they are known.
+//! Traits, so that the commands can be tested with a tree in memory; [`kernel`] has them for `plyos-kernel-logic`. Errors come as
+//! one line each, made where they are known.
+
+mod kernel;
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 
+use plyos_kernel_logic::{CacheStatistics, GenerationInfo, Held};
 use plyos_layer_format::{entry::Entry, pages::PageSource};
-use plyos_namespace::{generation::Generation, namespace::Namespace};
-use plyos_slots::{SlotName, Slots};
+use plyos_namespace::{
+    generation::Generation,
+    namespace::{Namespace, NamespaceError},
+};
+use plyos_slots::Slots;
 
 /// A mounted generation; the files of it stay what they are for as long as somebody holds it.
 pub trait Tree {
@@ -16,11 +23,11 @@ pub trait Tree {
     /// What it consists of.
     fn generation(&self) -> &Generation;
 
-    /// The slot that names it.
-    fn slot(&self) -> SlotName;
-
     /// Its files.
     fn namespace(&self) -> &Namespace<Self::Pages>;
+
+    /// Takes note of an error of its namespace, and gives the line for it.
+    fn told(&self, error: &NamespaceError) -> String;
 
     /// Reads content of a file of layer number `layer` from `offset` on. Gives the number of bytes, which is less than `out` holds at
     /// the end of the file only.
@@ -39,16 +46,19 @@ pub trait System {
     fn shown(&self) -> Arc<Self::Tree>;
 
     /// Both slots as the store has them.
-    fn slots(&self) -> Slots;
+    ///
+    /// # Errors
+    /// One line when the store cannot be read any more.
+    fn slots(&self) -> Result<Slots, String>;
 
     /// Every generation in the store, by number.
     ///
     /// # Errors
-    /// One line when their records cannot be read.
-    fn generations(&self) -> Result<Vec<Generation>, String>;
+    /// One line when the store or its history cannot be read.
+    fn generations(&self) -> Result<Vec<GenerationInfo>, String>;
 
-    /// Who holds which generation: number, and how many hold it.
-    fn leases(&self) -> Vec<(u64, usize)>;
+    /// Who holds which generation.
+    fn leases(&self) -> Vec<Held>;
 
     /// Why other slots were passed over when this was booted, a line each.
     fn passed_over(&self) -> Vec<String>;
@@ -57,26 +67,11 @@ pub trait System {
     ///
     /// # Errors
     /// One line; nothing has changed then.
-    fn switch(&mut self, number: u64, now: u64) -> Result<(), String>;
+    fn switch(&self, number: u64, now: u64) -> Result<(), String>;
 
-    /// What the cache of verified pages and chunks has seen.
-    fn cache(&self) -> CacheCounters;
+    /// How the caches were used.
+    fn cache(&self) -> CacheStatistics;
 
     /// Forgets what is cached, for measurements.
-    fn forget_cache(&self);
-}
-
-/// What a cache has seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CacheCounters {
-    /// Asked for and there.
-    pub hits: u64,
-    /// Asked for and read.
-    pub misses: u64,
-    /// Thrown out for others.
-    pub evicted: u64,
-    /// Bytes in it.
-    pub bytes: u64,
-    /// Most bytes that it takes.
-    pub limit: u64,
+    fn clear_cache(&self);
 }

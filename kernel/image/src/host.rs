@@ -1,0 +1,139 @@
+//! Everything that stays for as long as the kernel runs, and what the console asks of it.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use plyos_blockstore::BlockDevice as _;
+use plyos_kernel_console::Standing;
+use plyos_kernel_console::machine::{Disk, Machine, Memory, Network};
+use plyos_kernel_console::status::{Facts, http};
+use plyos_kernel_devices::net::Net;
+use plyos_kernel_logic::frames::FRAME_SIZE;
+use plyos_kernel_logic::{Level, Line, System};
+use plyos_kernel_machine::virtio::Started;
+use plyos_kernel_machine::{clock, memory};
+
+use crate::devices::{Devices, MachineDisk};
+use crate::log;
+
+/// A disk for as long as the kernel runs.
+pub type StoreDisk = &'static MachineDisk;
+
+/// Bytes that were typed ahead; more are lost.
+pub const TYPED: usize = 4096;
+
+/// What was mounted.
+pub enum Mounted {
+    /// The system of the store on the first disk.
+    System(System<StoreDisk>),
+    /// Nothing, for these reasons.
+    Nothing(Vec<String>),
+}
+
+/// The kernel as it runs.
+pub struct Host {
+    disks: Vec<StoreDisk>,
+    net: RefCell<Option<Net<Started>>>,
+    /// What was mounted.
+    pub mounted: Mounted,
+    /// Bytes that came from the terminal and were not looked at yet.
+    pub typed: RefCell<VecDeque<u8>>,
+}
+
+impl Host {
+    /// Takes the devices over. Disks stay for ever, so that the system may refer to them; `mount` makes it of the first.
+    pub fn new(devices: Devices, mount: impl FnOnce(Option<StoreDisk>) -> Mounted) -> Self {
+        let disks: Vec<StoreDisk> =
+            devices.disks.into_iter().map(|disk| &*Box::leak(Box::new(disk))).collect();
+        let mounted = mount(disks.first().copied());
+        Self { disks, net: RefCell::new(devices.net), mounted, typed: RefCell::default() }
+    }
+
+    /// What the console tells about.
+    pub const fn standing(&self) -> Standing<'_, System<StoreDisk>> {
+        match &self.mounted {
+            Mounted::System(system) => Standing::Mounted(system),
+            Mounted::Nothing(reasons) => Standing::Rescue(reasons.as_slice()),
+        }
+    }
+
+    /// Does what the network wants done.
+    pub fn poll_network(&self) {
+        // Taken out meanwhile, for the page that it asks for tells of the network too: as it was a moment ago.
+        let Some(mut net) = self.net.borrow_mut().take() else { return };
+        let state = network(&net);
+        let mut respond = |head: &[u8]| {
+            let request = http::Request::read(head).unwrap_or(http::Request::Bad);
+            let facts = Facts { network: Some(state.clone()), ..Facts::gather(self, &self.standing()) };
+            http::answer(request, &facts)
+        };
+        net.poll(clock::uptime(), &mut respond);
+        *self.net.borrow_mut() = Some(net);
+    }
+}
+
+impl Machine for Host {
+    fn uptime(&self) -> Duration {
+        clock::uptime()
+    }
+
+    fn wall_clock(&self) -> Option<u64> {
+        clock::now()
+    }
+
+    fn memory(&self) -> Memory {
+        let (frames, heap) = (memory::frames::counts(), memory::heap::counts());
+        Memory {
+            total: frames.total * FRAME_SIZE,
+            free: frames.free * FRAME_SIZE,
+            image: memory::image_size(),
+            heap_limit: heap.total,
+            heap_used: heap.used,
+            heap_peak: heap.peak,
+        }
+    }
+
+    fn disks(&self) -> Vec<Disk> {
+        let told = |disk: &StoreDisk| {
+            let counts = disk.counts();
+            Disk {
+                name: disk.name().into(),
+                bytes: disk.len(),
+                read_only: disk.read_only(),
+                requests: counts.requests,
+                read_bytes: counts.read,
+                written_bytes: counts.written,
+                flushes: counts.flushes,
+                errors: counts.errors,
+            }
+        };
+        self.disks.iter().map(told).collect()
+    }
+
+    fn network(&self) -> Option<Network> {
+        self.net.borrow().as_ref().map(network)
+    }
+
+    fn log(&self, least: Level, last: usize) -> Vec<Line> {
+        log::last(least, last)
+    }
+}
+
+fn network(net: &Net<Started>) -> Network {
+    let state = net.state();
+    Network {
+        mac: state.card,
+        address: state.address.map(|(address, prefix)| (Ipv4Addr::from(address), prefix)),
+        gateway: state.router.map(Ipv4Addr::from),
+        resolvers: Vec::new(),
+        received: (state.counts.received, state.counts.received_bytes),
+        sent: (state.counts.sent, state.counts.sent_bytes),
+        errors: state.counts.dropped,
+        pages: state.answers,
+    }
+}

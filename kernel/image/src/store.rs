@@ -1,0 +1,77 @@
+//! From the first disk to a system: roots, limits, the boot of `logic`.
+
+use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use plyos_kernel_logic::command_line::CommandLine;
+use plyos_kernel_logic::{BadFrame, Decompress, Limits, Means, NoneGood, Options, boot};
+use plyos_kernel_machine::zstd::Zstd;
+use plyos_kernel_machine::{clock, memory};
+use plyos_trust::pins::Pins;
+use spin::Mutex;
+
+use crate::host::{Mounted, StoreDisk};
+use crate::log::{Journaled, told};
+
+/// Of the heap, what the cache may have when the command line says nothing.
+const CACHE_SHARE: u64 = 2;
+
+/// C's zstd. One decompression at a time, as there is one processor.
+struct Frames(Mutex<Zstd>);
+
+impl Decompress for Frames {
+    fn decompress(&self, frame: &[u8], out: &mut [u8]) -> Result<(), BadFrame> {
+        self.0.lock().decompress(frame, out).map_err(|_| BadFrame)
+    }
+}
+
+/// Mounts the store of the first disk, trusting the roots of the boot module.
+pub fn mount(disk: Option<StoreDisk>, module: Option<&[u8]>, words: &CommandLine) -> Mounted {
+    match try_mount(disk, module, words) {
+        Ok(mounted) => mounted,
+        Err(reasons) => {
+            for reason in &reasons {
+                told!(Error, "{reason}");
+            }
+            Mounted::Nothing(reasons)
+        }
+    }
+}
+
+fn try_mount(
+    disk: Option<StoreDisk>,
+    module: Option<&[u8]>,
+    words: &CommandLine,
+) -> Result<Mounted, Vec<String>> {
+    let reason = |text: &str| Vec::from([String::from(text)]);
+    let Some(disk) = disk else {
+        return Err(reason("there is no disk; the store belongs on the first virtio disk"));
+    };
+    let Some(module) = module else {
+        return Err(reason(
+            "no roots were given: the boot module (QEMU: -initrd) must be the image's file of pinned roots",
+        ));
+    };
+    let pins = Pins::parse(module).map_err(|error| {
+        Vec::from([alloc::format!("the boot module is no file of pinned roots: {error}")])
+    })?;
+    let Some(zstd) = Zstd::new() else {
+        return Err(reason("zstd finds its workspace too small; this is a defect of the kernel"));
+    };
+    let means = Means { decompress: Arc::new(Frames(Mutex::new(zstd))), log: Arc::new(Journaled) };
+    let cache = words.cache.unwrap_or(memory::heap::counts().total / CACHE_SHARE);
+    let options = Options {
+        slot: words.slot,
+        read_only: words.read_only,
+        limits: Limits { cache, ..Limits::default() },
+        ..Options::default()
+    };
+    match boot(disk, pins, means, options, clock::now().unwrap_or_default()) {
+        Ok(system) => Ok(Mounted::System(system)),
+        Err(NoneGood::Slots(passed)) if !passed.is_empty() => {
+            Err(passed.iter().map(|passed| passed.to_string()).collect())
+        }
+        Err(other) => Err(Vec::from([other.to_string()])),
+    }
+}

@@ -1,0 +1,76 @@
+//! C's zstd, decompressing only, in a workspace of its own that never grows.
+//!
+//! Whole frames go from one buffer into another, so no window is needed beside the output, whatever a frame asks for. The library
+//! takes no memory then, and what it would take it from gives none ([`no_memory`]).
+
+use alloc::boxed::Box;
+use alloc::vec;
+use core::ffi::c_void;
+
+use zstd_sys::{
+    ZSTD_DCtx, ZSTD_decompressDCtx, ZSTD_estimateDCtxSize, ZSTD_findFrameCompressedSize,
+    ZSTD_getFrameContentSize, ZSTD_initStaticDCtx,
+};
+
+/// The frame is damaged, is not one frame, or does not hold the bytes that were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadFrame;
+
+/// A decompressor with its workspace, about 160 KiB.
+pub struct Zstd {
+    context: *mut ZSTD_DCtx,
+    /// The context lies in here.
+    _workspace: Box<[u64]>,
+}
+
+// SAFETY: I18: the context is a piece of memory that belongs to this value alone; the library has no state besides.
+unsafe impl Send for Zstd {}
+
+impl Zstd {
+    /// A decompressor. `None` if the library finds its workspace too small, which would be a defect.
+    pub fn new() -> Option<Self> {
+        // SAFETY: I18: computes a number.
+        let size = unsafe { ZSTD_estimateDCtxSize() };
+        let mut workspace = vec![0u64; size.div_ceil(size_of::<u64>())].into_boxed_slice();
+        // SAFETY: I18: the workspace is aligned to eight bytes, as the library asks, has this size, and lives as long as the context.
+        let context = unsafe { ZSTD_initStaticDCtx(workspace.as_mut_ptr().cast(), size_of_val(&*workspace)) };
+        (!context.is_null()).then_some(Self { context, _workspace: workspace })
+    }
+
+    /// Decompresses one whole frame into `out`, all of it.
+    ///
+    /// # Errors
+    /// [`BadFrame`] for anything else; `out` may then hold anything.
+    pub fn decompress(&mut self, frame: &[u8], out: &mut [u8]) -> Result<(), BadFrame> {
+        let (from, length) = (frame.as_ptr().cast::<c_void>(), frame.len());
+        // SAFETY: I18: both read at most `length` bytes.
+        let (content, whole) =
+            unsafe { (ZSTD_getFrameContentSize(from, length), ZSTD_findFrameCompressedSize(from, length)) };
+        // A frame that does not tell its content, or another one behind it, is none of ours. Errors are numbers far above any length.
+        if content != out.len() as u64 || whole != length {
+            return Err(BadFrame);
+        }
+        // SAFETY: I18: reads at most `length` bytes and writes at most `out.len()`; the context is this value's alone.
+        let made =
+            unsafe { ZSTD_decompressDCtx(self.context, out.as_mut_ptr().cast(), out.len(), from, length) };
+        if made == out.len() { Ok(()) } else { Err(BadFrame) }
+    }
+}
+
+/// What the library calls for memory. It does so only for contexts that were not given a workspace: nobody makes one.
+mod no_memory {
+    use super::c_void;
+
+    #[unsafe(no_mangle)]
+    extern "C" fn malloc(_: usize) -> *mut c_void {
+        core::ptr::null_mut()
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn calloc(_: usize, _: usize) -> *mut c_void {
+        core::ptr::null_mut()
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn free(_: *mut c_void) {}
+}
