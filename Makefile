@@ -25,7 +25,7 @@ kernel: toolchain ## the kernel, alone: target/kernel/plyos-kernel
 	@CARGO=$(CARGO) tests/setup/kernel.sh
 	@kernel/check.sh $${CARGO_TARGET_DIR:-target}/kernel/plyos-kernel
 
-demo: build ## the whole story on real input: publish, install, upgrade, roll back, export
+demo: build kernel ## the whole story on real input: publish, install, upgrade, roll back, export, boot
 	@tests/demo/demo.sh
 
 vm: build kernel ## a machine of our own kernel on this terminal, with the demo's generation (VM=microvm, DISK=FILE; Ctrl-A X leaves it)

@@ -6,7 +6,7 @@
 # Emulation on a busy machine is slow; none of the story's commands takes so many seconds.
 readonly ANSWER=300
 
-machine=''
+machine='' from_machine='' to_machine=''
 
 # machine_command KIND DISK KERNEL PORT   sets the array `command`. KIND is q35 or microvm; the kernel's page is forwarded to PORT
 machine_command() {
@@ -78,9 +78,18 @@ type_to_machine() {
   printf '%s\n' "$heard" | sed '/^ *$/d' | readable
 }
 
+# Ends it as one does, and waits until it is gone.
+power_machine_off() {
+  printf '\n%splyos> poweroff%s\n' "$bold" "$plain"
+  printf 'poweroff\r' >&"$to_machine"
+  wait_until 60 "the machine to be off" ended "$machine"
+  end_machine
+}
 end_machine() {
   [ -n "$machine" ] || return 0
   end "$machine"
-  exec {from_machine}<&- {to_machine}>&-
-  machine=''
+  # There are none yet when it was interrupted at its start.
+  [ -z "$from_machine" ] || exec {from_machine}<&-
+  [ -z "$to_machine" ] || exec {to_machine}>&-
+  machine='' from_machine='' to_machine=''
 }
