@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How long any command may take. Far more than any needs, on a busy machine too.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often something that is waited for is looked at.
-const LOOK: Duration = Duration::from_millis(5);
+pub const LOOK: Duration = Duration::from_millis(5);
 
 /// A built program, from the folder `PLYOS_BIN` or else the workspace's `target/release`.
 ///
