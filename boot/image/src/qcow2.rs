@@ -128,14 +128,14 @@ pub fn write<D: BlockDevice<Error = io::Error>>(
     let mut tables = (layout.l2_at()..).zip(&layout.l2).peekable();
     let l1 = (0..size.div_ceil(CLUSTER * ENTRIES)).map(|entry| {
         let table = tables.next_if(|(_, number)| **number == entry);
-        table.map_or(0, |(at, _)| at * CLUSTER | COPIED)
+        table.map_or(0, |(at, _)| (at * CLUSTER) | COPIED)
     });
     entries(out, l1, layout.l1)?;
     let mut found = (layout.data_at()..).zip(&layout.data).peekable();
     for table in &layout.l2 {
         let l2 = (table * ENTRIES..(table + 1) * ENTRIES).map(|entry| {
             let place = found.next_if(|(_, number)| **number == entry);
-            place.map_or(0, |(at, _)| at * CLUSTER | COPIED)
+            place.map_or(0, |(at, _)| (at * CLUSTER) | COPIED)
         });
         entries(out, l2, 1)?;
     }
