@@ -139,7 +139,7 @@ fn what_went_in_is_what_a_reader_finds() {
         assert_eq!(read_record(&device, entry).unwrap(), *bytes);
         assert_eq!(entry.added_at, 1234);
     }
-    let mut ends = Vec::new();
+    let (mut ends, mut places) = (Vec::new(), BTreeMap::new());
     for (number, layer) in contents.layers.iter().enumerate() {
         let entry = &view.chosen.directory.layers[&layer.id];
         assert_eq!(read_extent(&device, entry.index).unwrap(), made.indexes[number]);
@@ -148,10 +148,12 @@ fn what_went_in_is_what_a_reader_finds() {
             let extent = place.unwrap().extent().unwrap();
             assert_eq!(read_extent(&device, extent).unwrap(), *chunk);
             ends.push(extent.end());
+            assert_eq!(*places.entry(chunk).or_insert(*place), *place, "stored once");
         }
         assert_eq!((map.places.len(), entry.added_at), (layer.chunks.len(), 1234));
     }
-    assert_eq!(plan.chunk_count(), 5, "a chunk that comes again is stored once");
+    assert_eq!(plan.chunk_count(), 5);
+    assert_eq!(plan.stored_bytes(), places.keys().map(|chunk| chunk.len() as u64).sum::<u64>());
     assert!(ends.iter().max() < Some(&plan.used_len()));
     assert!(device.0.borrow()[plan.used_len() as usize..].iter().all(|byte| *byte == 0));
 }
@@ -170,8 +172,15 @@ fn equal_contents_give_equal_bytes_and_other_contents_another_name() {
 
 #[test]
 fn the_image_is_as_long_as_it_must_be_and_the_reserve_is_free() {
-    for layers in [&[&[][..]][..], &[&[1, 2, 3, 4, 5, 6, 7, 8, 9]], &[&(0..900).collect::<Vec<u32>>()]] {
-        let (contents, made) = world(layers);
+    let many: Vec<u32> = (0..900).collect();
+    for (layers, records) in
+        [(&[&[][..]][..], 0), (&[&[1, 2, 3, 4, 5, 6, 7, 8, 9]], 1), (&[&many], 0), (&[&many], 3000)]
+    {
+        let (mut contents, made) = world(layers);
+        // Short ones: each takes 8 bytes, and the directory is the longest part of what is committed.
+        for number in 0..records {
+            contents.records.insert((RecordType::Pin, hash(&u32::to_le_bytes(number))), vec![1]);
+        }
         let (plan, device) = image(&contents, &made, None);
         let view = open(&device).unwrap();
         let mut used = UsedMap::metadata(&view);
