@@ -8,7 +8,7 @@ SOAK ?= 600
 PACKAGES := tests/setup/debian-packages.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help build kernel demo test bench oracles lint golden soak mutants fuzz clean-demo toolchain
+.PHONY: help build kernel demo vm test bench oracles lint golden soak mutants fuzz clean-demo toolchain
 
 help: ## this list
 	@echo "Plyos: whole systems as layers. Targets:"
@@ -25,8 +25,12 @@ kernel: toolchain ## the kernel, alone: target/kernel/plyos-kernel
 	@CARGO=$(CARGO) tests/setup/kernel.sh
 	@kernel/check.sh $${CARGO_TARGET_DIR:-target}/kernel/plyos-kernel
 
-demo: build ## the whole story on real input: publish, install, upgrade, roll back, export
+demo: build kernel ## the whole story on real input: publish, install, upgrade, roll back, export, boot
 	@tests/demo/demo.sh
+
+vm: build kernel ## a machine of our own kernel on this terminal, with the demo's generation (VM=microvm, DISK=FILE; Ctrl-A X leaves it)
+	@$(PACKAGES) qemu-system-x86_64=qemu-system-x86
+	@tests/demo/vm.sh
 
 # Foreign readers of layers. Debian's python3-zstandard is for the system's python3, which need not be the first on the path.
 READERS = zstd=zstd tar=tar skopeo=skopeo bsdtar=libarchive-tools buildah=buildah umoci=umoci docker-registry=docker-registry \
