@@ -26,7 +26,12 @@ impl Patience {
     }
 
     /// To be called when nothing has come: lets a moment pass, or says that there were enough of them.
-    pub(crate) fn wait(&self, clock: &impl Clock, device: &mut impl Device, line: Line) -> Result<(), Silent> {
+    pub(crate) fn wait(
+        &self,
+        clock: &impl Clock,
+        device: &mut impl Device,
+        line: Line,
+    ) -> Result<(), Silent> {
         let waited = clock.now().saturating_sub(self.since);
         if waited >= self.limit {
             return Err(Silent);

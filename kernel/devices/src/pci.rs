@@ -160,7 +160,11 @@ pub fn disable(config: &mut impl ConfigSpace) {
 pub fn virtio_regions(config: &mut impl ConfigSpace) -> Result<Regions, PciError> {
     let mut found: [Option<Claim>; 5] = [None; 5];
     let mut step = 0;
-    let mut at = if config.read(COMMAND) & STATUS_HAS_CAPABILITIES != 0 { low(config.read(CAPABILITIES)) & 0xfc } else { 0 };
+    let mut at = if config.read(COMMAND) & STATUS_HAS_CAPABILITIES != 0 {
+        low(config.read(CAPABILITIES)) & 0xfc
+    } else {
+        0
+    };
     let mut seen = 0;
     while at != 0 {
         seen += 1;
@@ -170,7 +174,11 @@ pub fn virtio_regions(config: &mut impl ConfigSpace) -> Result<Regions, PciError
         let [id, next, length, which] = config.read(at).to_le_bytes();
         // What would run over the end of the settings is not a whole capability.
         if id == VENDOR && length >= 16 && at <= 0xf0 {
-            let claim = Claim { window: low(config.read(at + 4)), offset: config.read(at + 8), length: config.read(at + 12) };
+            let claim = Claim {
+                window: low(config.read(at + 4)),
+                offset: config.read(at + 8),
+                length: config.read(at + 12),
+            };
             // Of several that tell of the same registers the first that can be used counts; these here all can.
             if let Some(place @ None) = found.get_mut(usize::from(which)) {
                 if which != NOTIFY {
@@ -226,9 +234,12 @@ impl Claim {
         align: u64,
     ) -> Result<Region, PciError> {
         let end = u64::from(self.offset) + u64::from(self.length);
-        let address = start.checked_add(u64::from(self.offset)).filter(|address| address.is_multiple_of(align));
+        let address =
+            start.checked_add(u64::from(self.offset)).filter(|address| address.is_multiple_of(align));
         match address {
-            Some(address) if end <= size && self.length >= least => Ok(Region { address, length: self.length }),
+            Some(address) if end <= size && self.length >= least => {
+                Ok(Region { address, length: self.length })
+            }
             _ => Err(PciError::Misplaced(name)),
         }
     }

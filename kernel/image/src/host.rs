@@ -48,7 +48,8 @@ pub struct Host {
 impl Host {
     /// Takes the devices over. Disks stay for ever, so that the system may refer to them; `mount` makes it of the first.
     pub fn new(devices: Devices, mount: impl FnOnce(Option<StoreDisk>) -> Mounted) -> Self {
-        let disks: Vec<StoreDisk> = devices.disks.into_iter().map(|disk| &*Box::leak(Box::new(disk))).collect();
+        let disks: Vec<StoreDisk> =
+            devices.disks.into_iter().map(|disk| &*Box::leak(Box::new(disk))).collect();
         let mounted = mount(disks.first().copied());
         Self { disks, net: RefCell::new(devices.net), mounted, typed: RefCell::default() }
     }

@@ -49,10 +49,13 @@ fn try_mount(
         return Err(reason("there is no disk; the store belongs on the first virtio disk"));
     };
     let Some(module) = module else {
-        return Err(reason("no roots were given: the boot module (QEMU: -initrd) must be the image's file of pinned roots"));
+        return Err(reason(
+            "no roots were given: the boot module (QEMU: -initrd) must be the image's file of pinned roots",
+        ));
     };
-    let pins = Pins::parse(module)
-        .map_err(|error| Vec::from([alloc::format!("the boot module is no file of pinned roots: {error}")]))?;
+    let pins = Pins::parse(module).map_err(|error| {
+        Vec::from([alloc::format!("the boot module is no file of pinned roots: {error}")])
+    })?;
     let Some(zstd) = Zstd::new() else {
         return Err(reason("zstd finds its workspace too small; this is a defect of the kernel"));
     };

@@ -8,8 +8,8 @@ use alloc::vec;
 use core::ffi::c_void;
 
 use zstd_sys::{
-    ZSTD_DCtx, ZSTD_decompressDCtx, ZSTD_estimateDCtxSize, ZSTD_findFrameCompressedSize, ZSTD_getFrameContentSize,
-    ZSTD_initStaticDCtx,
+    ZSTD_DCtx, ZSTD_decompressDCtx, ZSTD_estimateDCtxSize, ZSTD_findFrameCompressedSize,
+    ZSTD_getFrameContentSize, ZSTD_initStaticDCtx,
 };
 
 /// The frame is damaged, is not one frame, or does not hold the bytes that were asked for.
@@ -44,13 +44,15 @@ impl Zstd {
     pub fn decompress(&mut self, frame: &[u8], out: &mut [u8]) -> Result<(), BadFrame> {
         let (from, length) = (frame.as_ptr().cast::<c_void>(), frame.len());
         // SAFETY: I18: both read at most `length` bytes.
-        let (content, whole) = unsafe { (ZSTD_getFrameContentSize(from, length), ZSTD_findFrameCompressedSize(from, length)) };
+        let (content, whole) =
+            unsafe { (ZSTD_getFrameContentSize(from, length), ZSTD_findFrameCompressedSize(from, length)) };
         // A frame that does not tell its content, or another one behind it, is none of ours. Errors are numbers far above any length.
         if content != out.len() as u64 || whole != length {
             return Err(BadFrame);
         }
         // SAFETY: I18: reads at most `length` bytes and writes at most `out.len()`; the context is this value's alone.
-        let made = unsafe { ZSTD_decompressDCtx(self.context, out.as_mut_ptr().cast(), out.len(), from, length) };
+        let made =
+            unsafe { ZSTD_decompressDCtx(self.context, out.as_mut_ptr().cast(), out.len(), from, length) };
         if made == out.len() { Ok(()) } else { Err(BadFrame) }
     }
 }

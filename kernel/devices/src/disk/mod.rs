@@ -117,7 +117,13 @@ impl<D: Device, C: Clock> Disk<D, C> {
             .and_then(|sectors| sectors.checked_mul(SECTOR))
             .filter(|length| *length <= u64::MAX / 2);
         let Some(length) = length else {
-            return Err(DiskError { disk: name, activity: Activity::Start, at: 0, length: 0, reason: Reason::Settings });
+            return Err(DiskError {
+                disk: name,
+                activity: Activity::Start,
+                at: 0,
+                length: 0,
+                reason: Reason::Settings,
+            });
         };
         let features = device.features();
         Ok(Self {
@@ -205,7 +211,9 @@ impl<D: Device, C: Clock> Disk<D, C> {
             let mut submitted = false;
             while let Some(piece) = pieces.first() {
                 match submit(&mut queue.device, &piece, &data) {
-                    Ok(ticket) => *waiting.get_mut(ticket.index()).ok_or(Reason::Fault(Fault::Broken))? = Some(piece),
+                    Ok(ticket) => {
+                        *waiting.get_mut(ticket.index()).ok_or(Reason::Fault(Fault::Broken))? = Some(piece)
+                    }
                     Err(Fault::Full) => break,
                     Err(fault) => return Err(Reason::Fault(fault)),
                 }
@@ -269,8 +277,11 @@ impl<D: Device, C: Clock> Disk<D, C> {
                     }
                 }
                 Some(Answer { ticket, written }) => {
-                    let checked =
-                        if Some(ticket) == asked { Some(status(&mut queue.device, ticket, written, 0)) } else { None };
+                    let checked = if Some(ticket) == asked {
+                        Some(status(&mut queue.device, ticket, written, 0))
+                    } else {
+                        None
+                    };
                     queue.device.release(REQUESTS, ticket);
                     if let Some(checked) = checked {
                         return checked;
@@ -332,7 +343,8 @@ fn submit<D: Device>(device: &mut D, piece: &Piece, data: &Data<'_>) -> Result<T
         Data::In(_) => device.submit(REQUESTS, &[&head(Ask::Read, piece.sector)], &[piece.length, 1]),
         Data::Out(bytes) => {
             let range = piece.to..piece.to.saturating_add(piece.take);
-            let sectors = bytes.get(range).filter(|sectors| sectors.len() == piece.length).ok_or(Fault::TooLarge)?;
+            let sectors =
+                bytes.get(range).filter(|sectors| sectors.len() == piece.length).ok_or(Fault::TooLarge)?;
             device.submit(REQUESTS, &[&head(Ask::Write, piece.sector), sectors], &[1])
         }
     }

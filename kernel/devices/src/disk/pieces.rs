@@ -78,7 +78,10 @@ mod tests {
                     assert_eq!(piece.sector * SECTOR + piece.skip as u64, next);
                     assert_eq!(piece.to as u64, next - at);
                     assert!(piece.length.is_multiple_of(512) && piece.length <= PIECE);
-                    assert!(piece.skip + piece.take <= piece.length && piece.length < piece.skip + piece.take + 512);
+                    assert!(
+                        piece.skip + piece.take <= piece.length
+                            && piece.length < piece.skip + piece.take + 512
+                    );
                     next += piece.take as u64;
                 }
                 assert_eq!(next, at + length as u64);

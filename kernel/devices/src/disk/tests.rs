@@ -63,11 +63,16 @@ fn reads_give_the_bytes_of_the_medium_in_whatever_order_the_device_answers() {
     let world = honest(0);
     for backwards in [false, true] {
         world.wires.backwards.set(backwards);
-        for (at, length) in [(0, 1), (511, 2), (512, 512), (1000, 1 << 20), (3, PIECE), (SECTORS as u64 * 512 - 5, 5)] {
+        for (at, length) in
+            [(0, 1), (511, 2), (512, 512), (1000, 1 << 20), (3, PIECE), (SECTORS as u64 * 512 - 5, 5)]
+        {
             let mut out = vec![0; length];
             world.disk.read_at(at, &mut out).unwrap();
             let from = usize::try_from(at).unwrap();
-            assert!(out == world.medium.borrow()[from..from + length], "{length} at {at}, backwards: {backwards}");
+            assert!(
+                out == world.medium.borrow()[from..from + length],
+                "{length} at {at}, backwards: {backwards}"
+            );
         }
     }
     assert_eq!(world.wires.taken.get(), 0, "slots that were not given back");
@@ -84,7 +89,8 @@ fn a_mebibyte_is_under_way_all_at_once_with_one_notification() {
 #[test]
 fn writes_change_what_they_name_and_nothing_else() {
     let world = honest(FLUSH);
-    for (at, length) in [(0, 512), (100, 20), (500, 30), (513, 1 << 19), (1024, 512), (511, 1), (4000, 8192)] {
+    for (at, length) in [(0, 512), (100, 20), (500, 30), (513, 1 << 19), (1024, 512), (511, 1), (4000, 8192)]
+    {
         let mut expected = world.medium.borrow().clone();
         let bytes: Vec<u8> = (0..length).map(|byte| (byte * 7 + 1) as u8).collect();
         expected[at..at + length].copy_from_slice(&bytes);
@@ -124,11 +130,18 @@ fn an_error_of_the_medium_is_an_error_of_that_read_only() {
         let head = &request.sent[0];
         let first = u64::from_le_bytes(head[8..16].try_into().unwrap());
         let bad = head[0] == 0 && (first..first + (request.room as u64 - 1) / 512).contains(&2048);
-        if bad { Some((vec![0; request.room - 1].into_iter().chain([1]).collect(), request.room)) } else { Some(answer) }
+        if bad {
+            Some((vec![0; request.room - 1].into_iter().chain([1]).collect(), request.room))
+        } else {
+            Some(answer)
+        }
     });
     let failed = world.disk.read_at(2047 * 512, &mut [0; 1024]).unwrap_err();
     assert_eq!(failed.reason, Reason::Failed(1));
-    assert_eq!(failed.to_string(), "vda: reading 1024 bytes at 1048064: the device reports an error (status 1)");
+    assert_eq!(
+        failed.to_string(),
+        "vda: reading 1024 bytes at 1048064: the device reports an error (status 1)"
+    );
     for _ in 0..20 {
         assert!(world.disk.read_at(1 << 19, &mut vec![0; 1 << 20]).is_err());
         world.disk.read_at(0, &mut vec![0; 1 << 20]).unwrap();
@@ -152,7 +165,10 @@ fn a_silent_device_is_an_error_after_a_bounded_time_and_may_come_back() {
     let world = honest(FLUSH);
     world.wires.held.set(true);
     let begun = world.clock.now();
-    assert_eq!(world.disk.read_at(0, &mut vec![0; 3 << 20]).map_err(|e| e.reason), Err(Reason::Beyond(2 << 20)));
+    assert_eq!(
+        world.disk.read_at(0, &mut vec![0; 3 << 20]).map_err(|e| e.reason),
+        Err(Reason::Beyond(2 << 20))
+    );
     assert_eq!(world.disk.read_at(0, &mut vec![0; 2 << 20]).unwrap_err().reason, Reason::Silent);
     let first = world.clock.now() - begun;
     assert!(first >= PATIENCE && first < PATIENCE * 2, "{first:?}");

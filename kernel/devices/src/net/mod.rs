@@ -19,9 +19,9 @@ use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv4Address, Ipv4C
 use thiserror::Error;
 
 use crate::{Device, Fault};
-pub use link::{FRAME, LinkCounts};
-pub(crate) use link::{ADDRESS, RECEIVE_SHAPE, TRANSMIT_SHAPE};
 use link::Link;
+pub(crate) use link::{ADDRESS, RECEIVE_SHAPE, TRANSMIT_SHAPE};
+pub use link::{FRAME, LinkCounts};
 use page::Page;
 pub use page::{REQUEST, Respond, TIME};
 

@@ -55,7 +55,13 @@ impl Page {
     }
 
     /// Does what there is to do. True if an answer was made.
-    pub(crate) fn poll(&mut self, socket: &mut Socket<'_>, port: u16, now: Duration, respond: Respond<'_>) -> bool {
+    pub(crate) fn poll(
+        &mut self,
+        socket: &mut Socket<'_>,
+        port: u16,
+        now: Duration,
+        respond: Respond<'_>,
+    ) -> bool {
         if !socket.is_open() {
             self.step = Step::Listening;
             // Fails only for port 0 or an open socket.

@@ -9,9 +9,7 @@ use std::vec::Vec;
 
 use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
 use smoltcp::socket::{icmp, udp};
-use smoltcp::wire::{
-    DhcpMessageType, DhcpPacket, DhcpRepr, Icmpv4Packet, Icmpv4Repr, IpAddress, IpEndpoint,
-};
+use smoltcp::wire::{DhcpMessageType, DhcpPacket, DhcpRepr, Icmpv4Packet, Icmpv4Repr, IpAddress, IpEndpoint};
 
 use super::*;
 use crate::fake::{FakeDevice, Request, Wires};
@@ -83,7 +81,8 @@ struct World {
 
 /// A card that gives what lies on the wire and takes what it is told to send.
 fn card(from: &Wire, to: &Wire, features: u64) -> FakeDevice {
-    let (from, to, head) = (Rc::clone(from), Rc::clone(to), if features & wants::VERSION_1 == 0 { 10 } else { 12 });
+    let (from, to, head) =
+        (Rc::clone(from), Rc::clone(to), if features & wants::VERSION_1 == 0 { 10 } else { 12 });
     let answering = Box::new(move |request: &Request| {
         if request.line == Line(1) {
             assert_eq!(request.sent[0], vec![0; head]);
@@ -229,7 +228,10 @@ fn an_address_and_a_router_come_by_dhcp_over_cards_of_both_ages() {
         let mut world = world(features);
         world.steps(40);
         let state = world.net.state();
-        assert_eq!((state.card, state.address, state.router), (CARD, Some((GIVEN.octets(), 24)), Some(ROUTER.octets())));
+        assert_eq!(
+            (state.card, state.address, state.router),
+            (CARD, Some((GIVEN.octets(), 24)), Some(ROUTER.octets()))
+        );
         assert!(state.counts.received >= 2 && state.counts.sent >= 2);
     }
 }
@@ -247,7 +249,8 @@ fn ping_is_answered() {
     let handle = world.sockets.add(socket);
     world.steps(10);
     let (answer, from) = world.sockets.get_mut::<icmp::Socket<'_>>(handle).recv().expect("an answer");
-    let answer = Icmpv4Repr::parse(&Icmpv4Packet::new_unchecked(answer), &ChecksumCapabilities::default()).unwrap();
+    let answer =
+        Icmpv4Repr::parse(&Icmpv4Packet::new_unchecked(answer), &ChecksumCapabilities::default()).unwrap();
     assert_eq!(from, IpAddress::Ipv4(GIVEN));
     assert_eq!(answer, Icmpv4Repr::EchoReply { ident: 7, seq_no: 1, data: b"are you there" });
 }

@@ -13,7 +13,8 @@ pub(super) struct Memory;
 // SAFETY: I7: frames belong to who asked for them until they are given back; the direct map shows them at page boundaries, zeroed.
 unsafe impl Hal for Memory {
     fn dma_alloc(pages: usize, _direction: BufferDirection) -> (DeviceAddr, NonNull<u8>) {
-        let taken = frames::allocate_contiguous(pages).and_then(|at| Some((at.0, NonNull::new(direct_map(at))?)));
+        let taken =
+            frames::allocate_contiguous(pages).and_then(|at| Some((at.0, NonNull::new(direct_map(at))?)));
         // Address 0 is how virtio-drivers wants to hear that there is no memory.
         taken.unwrap_or((0, NonNull::dangling()))
     }

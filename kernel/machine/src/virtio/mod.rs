@@ -21,8 +21,8 @@ use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
 
 use crate::interrupts;
 use crate::pci::{Function, functions};
-use hal::Memory;
 use crate::registers::Registers;
+use hal::Memory;
 use slots::{Ring, Slots};
 use transport::{Mmio, Pci, Way, either};
 
@@ -103,7 +103,8 @@ pub fn on_pci() -> Vec<(Place, Result<Found, StartError>)> {
 /// # Errors
 /// [`StartError::Nothing`].
 pub fn in_memory(address: u64, length: u32, irq: u32) -> Result<Found, StartError> {
-    let registers = Registers::map(Region { address, length }, PAGE_SIZE as u32).ok_or(StartError::Nothing)?;
+    let registers =
+        Registers::map(Region { address, length }, PAGE_SIZE as u32).ok_or(StartError::Nothing)?;
     let length = usize::try_from(length).unwrap_or(PAGE_SIZE).min(PAGE_SIZE);
     let mmio = Mmio::new(&registers, length).ok_or(StartError::Nothing)?;
     let kind = match mmio.inner.device_type() {
@@ -133,7 +134,9 @@ impl Found {
         }
         let started = self.prepare(wanted, shapes);
         match started {
-            Ok((features, queues)) => Ok(Started { way: self.way, interrupt: self.interrupt, features, queues, broken: false }),
+            Ok((features, queues)) => {
+                Ok(Started { way: self.way, interrupt: self.interrupt, features, queues, broken: false })
+            }
             Err(error) => {
                 end(&mut self.way);
                 Err(error)
@@ -182,10 +185,11 @@ impl Found {
 /// A ring of at least this many entries. It interrupts nobody before it is asked to.
 fn ring<T: Transport>(way: &mut T, number: u16, entries: usize) -> Result<Box<dyn Ring>, StartError> {
     fn of<T: Transport, const SIZE: usize>(way: &mut T, number: u16) -> Result<Box<dyn Ring>, StartError> {
-        let mut ring = VirtQueue::<Memory, SIZE>::new(way, number, false, false).map_err(|error| match error {
-            virtio_drivers::Error::DmaError => StartError::Memory,
-            _ => StartError::Queues,
-        })?;
+        let mut ring =
+            VirtQueue::<Memory, SIZE>::new(way, number, false, false).map_err(|error| match error {
+                virtio_drivers::Error::DmaError => StartError::Memory,
+                _ => StartError::Queues,
+            })?;
         ring.set_dev_notify(false);
         Ok(Box::new(ring))
     }

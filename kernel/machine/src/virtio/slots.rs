@@ -104,7 +104,8 @@ impl Slot {
         // nobody else has a reference into them.
         let send = self.send.map(|length| unsafe { slice::from_raw_parts(next(length), length) });
         // SAFETY: I17, as above.
-        let mut receive = self.receive.map(|length| unsafe { slice::from_raw_parts_mut(next(length), length) });
+        let mut receive =
+            self.receive.map(|length| unsafe { slice::from_raw_parts_mut(next(length), length) });
         let count = |parts: &[usize; PARTS]| parts.iter().filter(|length| **length > 0).count();
         work(&send[..count(&self.send)], &mut receive[..count(&self.receive)])
     }
@@ -140,7 +141,11 @@ impl Slots {
         Some(Self { ring, room: shape.room, slots, owners: [None; LARGEST], listening: false })
     }
 
-    pub(super) fn submit(&mut self, send: &[&[u8]], receive: &[usize]) -> core::result::Result<Ticket, Fault> {
+    pub(super) fn submit(
+        &mut self,
+        send: &[&[u8]],
+        receive: &[usize],
+    ) -> core::result::Result<Ticket, Fault> {
         let number = self.slots.iter().position(|slot| slot.state == State::Free).ok_or(Fault::Full)?;
         let ticket = Ticket(u8::try_from(number).map_err(|_| Fault::Full)?);
         let slot = self.slots.get_mut(number).ok_or(Fault::Full)?;
@@ -169,7 +174,8 @@ impl Slots {
         }
         // SAFETY: I17: the slot's frames stay, and nobody touches them before the state is `Ended`.
         let added = slot.with_parts(|send, receive| unsafe { self.ring.add(send, receive) });
-        let token = added.map_err(|error| if error == Error::QueueFull { Fault::Full } else { Fault::Broken })?;
+        let token =
+            added.map_err(|error| if error == Error::QueueFull { Fault::Full } else { Fault::Broken })?;
         *self.owners.get_mut(usize::from(token)).ok_or(Fault::Broken)? = Some(ticket.0);
         slot.state = State::UnderWay;
         Ok(ticket)
@@ -199,8 +205,17 @@ impl Slots {
         Ok(Some(Finished { ticket: Ticket(owner), written }))
     }
 
-    pub(super) fn copy_out(&self, ticket: Ticket, at: usize, out: &mut [u8]) -> core::result::Result<(), Fault> {
-        let slot = self.slots.get(ticket.index()).filter(|slot| slot.state == State::Ended).ok_or(Fault::TooLarge)?;
+    pub(super) fn copy_out(
+        &self,
+        ticket: Ticket,
+        at: usize,
+        out: &mut [u8],
+    ) -> core::result::Result<(), Fault> {
+        let slot = self
+            .slots
+            .get(ticket.index())
+            .filter(|slot| slot.state == State::Ended)
+            .ok_or(Fault::TooLarge)?;
         if at.checked_add(out.len()).is_none_or(|end| end > slot.received()) {
             return Err(Fault::TooLarge);
         }

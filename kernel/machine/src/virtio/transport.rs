@@ -12,8 +12,8 @@ use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Trans
 use virtio_drivers::{Error, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::registers::Registers;
 use crate::pci::Function;
+use crate::registers::Registers;
 
 // Offsets of the common settings (Virtio 1.2, 4.1.4.3).
 const DEVICE_FEATURE_SELECT: usize = 0x00;
@@ -138,7 +138,14 @@ impl Transport for Pci {
         false
     }
 
-    fn queue_set(&mut self, queue: u16, size: u32, descriptors: PhysAddr, driver: PhysAddr, device: PhysAddr) {
+    fn queue_set(
+        &mut self,
+        queue: u16,
+        size: u32,
+        descriptors: PhysAddr,
+        driver: PhysAddr,
+        device: PhysAddr,
+    ) {
         self.select(queue);
         self.common.write(QUEUE_SIZE, size as u16);
         self.write_address(QUEUE_DESCRIPTORS, descriptors);
@@ -194,7 +201,8 @@ pub(super) struct Mmio {
 impl Mmio {
     /// A device whose registers are `registers`, of `length` bytes. `None` if there is none that this kernel knows.
     pub(super) fn new(registers: &Registers, length: usize) -> Option<Self> {
-        let header = NonNull::new(registers.base().cast::<VirtIOHeader>()).filter(|header| header.is_aligned())?;
+        let header =
+            NonNull::new(registers.base().cast::<VirtIOHeader>()).filter(|header| header.is_aligned())?;
         // SAFETY: I16: device memory of this length, mapped for as long as the kernel runs, and `Registers` is not used any more by
         // who calls this.
         unsafe { MmioTransport::new(header, length) }.ok().map(|inner| Self { inner })
@@ -213,7 +221,9 @@ macro_rules! either {
     ($way:expr, $transport:ident => $work:expr) => {
         match $way {
             $crate::virtio::transport::Way::Pci($transport) => $work,
-            $crate::virtio::transport::Way::Mmio($crate::virtio::transport::Mmio { inner: $transport }) => $work,
+            $crate::virtio::transport::Way::Mmio($crate::virtio::transport::Mmio { inner: $transport }) => {
+                $work
+            }
         }
     };
 }
