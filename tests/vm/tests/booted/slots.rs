@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plyos_slots::{Candidate, Event, SlotState};
-use plyos_storefile::Writer;
+use plyos_storefile::Store;
 use plyos_test_vm::vm::store::StoreImage;
 use plyos_test_vm::vm::{Config, Kind, Vm};
 
@@ -12,7 +12,7 @@ use crate::versions::image;
 /// The usual store with generation 3 on trial and generation 2 good and preferred.
 fn on_trial(tries: u8) -> StoreImage {
     let image = image();
-    let mut writer = Writer::open(image.path(), Duration::from_secs(10)).unwrap();
+    let mut writer = Store::writer(image.path(), Duration::from_secs(10)).unwrap();
     let now = 1_900_000_000;
     let slots = *writer.slots();
     let other = |number: u64| [slots.a, slots.b].into_iter().find(|slot| slot.number == number).unwrap();

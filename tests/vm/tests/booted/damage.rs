@@ -128,7 +128,7 @@ fn roots_of_somebody_else_admit_nothing() {
     let registry = Registry::start();
     let stranger = Publisher::new(&registry);
     std::fs::write(image.roots(), pinned(&stranger.root_file())).unwrap();
-    is_rescue(&image.machine(Kind::Microvm), "no slot holds a generation that can be booted");
+    is_rescue(&image.machine(Kind::Microvm), "no keyring of the store is signed by the pinned roots");
     std::fs::write(image.roots(), b"no roots at all").unwrap();
     is_rescue(&image.machine(Kind::Q35), "pinned roots");
 }

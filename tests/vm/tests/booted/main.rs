@@ -8,6 +8,7 @@
 )]
 
 mod damage;
+mod fuzzed;
 mod network;
 mod reading;
 mod same;
