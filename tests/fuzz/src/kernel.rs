@@ -22,7 +22,7 @@ const EDIT: usize = 6;
 /// Edits of one run.
 const MOST_EDITS: usize = 24;
 /// Bytes of a file that are read: no file of the store has as many.
-const LONGEST_FILE: usize = 1 << 20;
+const LONGEST_FILE: usize = 100 << 10;
 
 /// The store before any edit, and what its files hold.
 struct Original {
@@ -95,10 +95,10 @@ pub fn store(data: &[u8]) {
 /// Every file that is given out is one that its layer's publisher signed, whole.
 fn read_all(system: &System<Edited>, original: &Original) {
     let shown = system.shown();
+    let mut bytes = vec![0; LONGEST_FILE];
     for found in shown.namespace().walk() {
         let Ok(found) = found else { return };
         let Some(source) = found.source else { continue };
-        let mut bytes = vec![0; LONGEST_FILE];
         let Ok(length) = shown.read(source.layer, &found.entry, 0, &mut bytes) else { continue };
         let layer = &shown.namespace().layers()[source.layer];
         let prefix = layer.info.mount.path.trim_start_matches('/').len();

@@ -82,7 +82,7 @@ impl World {
         write(&at("site"), "page.html", &text("page", 20_000));
         write(&at("next"), "index.html", b"<h1>two</h1>");
         write(&at("next"), "page.html", &text("page", 20_000));
-        let mut maker = StoreMaker::new(24 << 20);
+        let mut maker = StoreMaker::new(12 << 20);
         let base = maker.layer(&at("base"), &descriptor(Kind::Base, "base", "1"));
         let package = maker.layer(&at("package"), &descriptor(Kind::Package, "jq", "1.7"));
         let site = maker.layer(&at("site"), &descriptor(Kind::Site, "docs", "1"));
