@@ -27,7 +27,9 @@ fn without_a_disk_there_is_the_rescue_prompt() {
 
 #[test]
 fn every_size_of_memory_is_seen() {
-    for (kind, memory) in [(Kind::Q35, 64), (Kind::Microvm, 64), (Kind::Q35, 256), (Kind::Q35, 4096), (Kind::Microvm, 4096)] {
+    for (kind, memory) in
+        [(Kind::Q35, 64), (Kind::Microvm, 64), (Kind::Q35, 256), (Kind::Q35, 4096), (Kind::Microvm, 4096)]
+    {
         let mut vm = Vm::boot(&Config::new(kind).memory(memory));
         let free = vm.run("free");
         let words: Vec<&str> = free.lines[0].split_whitespace().collect();
