@@ -155,8 +155,12 @@ impl<D: Device> Boot<D> {
                     "slot {name}: generation {number} has used up its tries, nothing is known of it"
                 );
                 self.store.log(Level::Warning, line);
-                // Written or not: it has no try left, so it is not booted.
+                // Written or not: it has no try left, so it is not booted as a trial. As an unconfirmed one it is what is left when
+                // nothing is good, also where that cannot be written.
                 if let Err(reason) = self.change(Event::TriesUsedUp) {
+                    if let Ok(slots) = self.slots().apply(Event::TriesUsedUp, self.at) {
+                        self.view.chosen.superblock.slots = slots;
+                    }
                     self.pass(name, Why::NotCounted(reason));
                 }
                 return None;

@@ -3,6 +3,7 @@
 use plyos_blockstore::{RecordType, layout::SUPERBLOCK_OFFSETS, open};
 use plyos_kernel_logic::{Level, Limits, NoneGood, Options, Passed, System, Why};
 use plyos_slots::{BadReason, SlotName, SlotState};
+use plyos_test_stores::maker::As;
 use plyos_test_stores::memory::Memory;
 
 use crate::world::{World, start, start_with};
@@ -81,6 +82,21 @@ fn a_trial_whose_try_cannot_be_counted_is_not_booted() {
     assert_eq!(system.shown().number(), 1);
     assert!(system.switch(2, 0).is_err() && device.image() == before);
     assert_eq!(booted(&device).1, 2, "the next start tries it");
+}
+
+#[test]
+fn an_unconfirmed_generation_is_booted_rather_than_nothing() {
+    let mut world = World::new();
+    let layers = world.first();
+    world.maker.activate(&layers, As::Trial(1));
+    let device = world.device();
+    assert_eq!(booted(&device).1, 1, "its one try");
+    // Also on a disk that cannot be written, where it stays a trial without tries.
+    device.fail_writes(true);
+    assert_eq!(booted(&device).1, 1);
+    device.fail_writes(false);
+    assert_eq!(booted(&device).1, 1);
+    assert_eq!(states(&device), [SlotState::Unconfirmed, SlotState::Empty]);
 }
 
 #[test]
