@@ -207,7 +207,7 @@ fn the_machine_is_told_of() {
 #[test]
 fn bench_measures_a_file() {
     let mut desk = Desk::new();
-    let said = desk.run("bench /data/large -r 10");
+    let said = desk.run("bench -r 10 /data/large");
     let starts = [
         "sequential cold: ",
         "sequential warm: ",
