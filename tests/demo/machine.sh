@@ -10,7 +10,8 @@ machine='' from_machine='' to_machine=''
 
 # machine_command KIND DISK KERNEL PORT   sets the array `command`. KIND is q35 or microvm; the kernel's page is forwarded to PORT
 machine_command() {
-  local kind=$1 disk=$2 kernel=$3 port=$4 bus
+  local kind=$1 disk=$2 kernel=$3 port=$4 bus format=raw
+  [ "$(head -c 3 "$disk")" != QFI ] || format=qcow2
   command=(qemu-system-x86_64 -accel tcg -m 256M -display none -no-reboot)
   case $kind in
     q35) bus=pci command+=(-machine q35) ;;
@@ -18,7 +19,7 @@ machine_command() {
     microvm) bus=device command+=(-machine "microvm,acpi=off") ;;
     *) echo "there is no machine '$kind'; there are q35 and microvm" >&2; return 2 ;;
   esac
-  command+=(-kernel "$kernel" -initrd "$disk.roots" -drive "if=none,id=disk,format=raw,file=$disk"
+  command+=(-kernel "$kernel" -initrd "$disk.roots" -drive "if=none,id=disk,format=$format,file=$disk"
     -device "virtio-blk-$bus,drive=disk" -device "virtio-rng-$bus"
     -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:80")
   if [ $bus = pci ]; then

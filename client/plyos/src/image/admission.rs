@@ -15,8 +15,6 @@ use plyos_trust::pins::{PinnedSet, Pins};
 use plyos_trust::tuf;
 use std::collections::BTreeMap;
 
-/// The machine that our kernel is.
-const KERNEL: Machine<'static> = Machine { arch: "amd64", abis: &["plyos-0"], compatible: &[] };
 /// Layers that a refusal names.
 const NAMED: usize = 5;
 
@@ -67,14 +65,13 @@ impl<'a> Gate<'a> {
         let floor = self.floors.get(layer.kind, &layer.name);
         let facts = facts(layer.id, descriptor);
         let keyring = &self.repository(&layer.repo)?.keyring;
-        match keyring.admit(&certificate, &facts, floor, &KERNEL) {
+        let kernel = plyos_kernel_logic::Machine::default();
+        let machine = Machine { arch: kernel.arch, abis: kernel.abis, compatible: &kernel.compatible };
+        match keyring.admit(&certificate, &facts, floor, &machine) {
             Ok(_) => Ok(Some(certificate)),
-            Err(Refusal::WrongAbi { found, .. }) => {
-                self.refuse(
-                    layer,
-                    &format!("its programs need ABI {found}, and the kernel has plyos-0"),
-                    false,
-                );
+            Err(Refusal::WrongAbi { found, machine }) => {
+                let why = format!("its programs need ABI {found}, and the kernel has {machine}");
+                self.refuse(layer, &why, false);
                 Ok(None)
             }
             Err(refusal) => {

@@ -35,7 +35,7 @@ Examples:
   plyos image store disk.img --from /var/lib/plyos/store
   plyos image store disk.img --from ./store --generation 4 --generation 3
   plyos image store disk.qcow2 --from ./store --format qcow2 --size 8G --leave-out jq
-  plyos image store disk.img --repo http://127.0.0.1:5000/catalog/main --root ./1.root.json base docs"
+  plyos image store disk.img --repo http://127.0.0.1:5000/catalog/main --root 1.root.json docs"
 )]
 pub struct StoreImage {
     /// The image; a file that is not there yet

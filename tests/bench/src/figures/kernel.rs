@@ -173,7 +173,7 @@ fn reading(settings: &Settings, work: &Path, guest: &Guest, model: &Store) -> Re
     let mut runs: [Vec<Vec<(String, f64)>>; 3] = Default::default();
     for round in 1..=settings.rounds {
         let mut vm = Vm::boot(&model.config(kind, MEMORY));
-        let answer = vm.run(&format!("bench -r {READS} /models/model/{LARGE}"));
+        let answer = vm.run(&format!("bench /models/model/{LARGE} -r {READS}"));
         eprintln!("bench: round {round}: {:?}", answer.lines);
         vm.power_off();
         let [ours, theirs @ ..] = &mut runs;
