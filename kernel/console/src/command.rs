@@ -44,7 +44,7 @@ pub const COMMANDS: [Usage; 20] = [
     usage("lsblk", "", "block devices"),
     usage("net", "", "the network"),
     usage("log", "[-n LINES] [error|warning|info|debug]", "the last lines of the log"),
-    usage("bench", "[-r READS] PATH", "how fast a file is read, and what hashing alone would take"),
+    usage("bench", "PATH [-r READS]", "how fast a file is read, and what hashing alone would take"),
     usage("history", "", "the lines that were typed"),
     usage("help", "[COMMAND]", "this list"),
     usage("reboot", "", "starts the machine again"),
@@ -138,9 +138,10 @@ pub(crate) fn parse(line: &[u8]) -> Result<Option<Command>, Failure> {
             Command::Log { last, least: arguments.level()? }
         }
         "bench" => {
+            let path = arguments.path()?;
             let reads = arguments.option(b"-r")?.map_or(Ok(BENCH_READS), u32::try_from);
             let reads = reads.map_err(|_| arguments.wrong("so many reads would never end"))?;
-            Command::Bench { path: arguments.path()?, reads }
+            Command::Bench { path, reads }
         }
         "history" => Command::History,
         "help" => Command::Help(arguments.command()?),
@@ -251,7 +252,7 @@ mod tests {
         assert_eq!(parsed("find -l -s"), Command::Find { path: b"/".to_vec(), detail: Detail::FactsAndSum });
         assert_eq!(parsed("switch 12"), Command::Switch(12));
         assert_eq!(parsed("log -n 3 debug"), Command::Log { least: Level::Debug, last: 3 });
-        assert_eq!(parsed("bench -r 9 /a"), Command::Bench { path: b"/a".to_vec(), reads: 9 });
+        assert_eq!(parsed("bench /a -r 9"), Command::Bench { path: b"/a".to_vec(), reads: 9 });
         assert_eq!(parsed("help ls"), Command::Help(Some(&COMMANDS[0])));
     }
 
