@@ -140,10 +140,8 @@ pub(crate) fn parse(line: &[u8]) -> Result<Option<Command>, Failure> {
         "bench" => {
             let path = arguments.path()?;
             let reads = arguments.option(b"-r")?.map_or(Ok(BENCH_READS), u32::try_from);
-            Command::Bench {
-                path,
-                reads: reads.map_err(|_| arguments.wrong("so many reads would never end"))?,
-            }
+            let reads = reads.map_err(|_| arguments.wrong("so many reads would never end"))?;
+            Command::Bench { path, reads }
         }
         "history" => Command::History,
         "help" => Command::Help(arguments.command()?),

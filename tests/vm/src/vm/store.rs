@@ -84,7 +84,7 @@ impl StoreImage {
         let bytes = store.record(RecordType::Generation, active.as_bytes()).unwrap().unwrap();
         let generation = plyos_namespace::generation::Generation::parse(&bytes).unwrap();
         let id = generation.layers.iter().find(|layer| layer.name == name).unwrap().id;
-        store.layers().find(|entry| entry.id == id).unwrap().clone()
+        *store.layers().find(|entry| entry.id == id).unwrap()
     }
 
     /// Where the chunks of this layer lie.

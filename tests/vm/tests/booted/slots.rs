@@ -63,7 +63,7 @@ fn a_trial_that_is_damaged_is_bad() {
         let bytes = store.record(key, id.as_bytes()).unwrap().unwrap();
         let generation = plyos_namespace::generation::Generation::parse(&bytes).unwrap();
         let id = generation.layers.iter().find(|layer| layer.name == "docs").unwrap().id;
-        store.layers().find(|entry| entry.id == id).unwrap().clone()
+        *store.layers().find(|entry| entry.id == id).unwrap()
     };
     image.flip(docs.index.offset + 100);
     let mut vm = Vm::boot(&image.machine(Kind::Microvm));
