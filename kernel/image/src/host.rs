@@ -19,7 +19,7 @@ use plyos_kernel_machine::virtio::Started;
 use plyos_kernel_machine::{clock, memory};
 
 use crate::devices::{Devices, MachineDisk};
-use crate::log;
+use crate::{log, store};
 
 /// A disk for as long as the kernel runs.
 pub type StoreDisk = &'static MachineDisk;
@@ -122,6 +122,10 @@ impl Machine for Host {
 
     fn network(&self) -> Option<Network> {
         self.net.borrow().as_ref().map(network)
+    }
+
+    fn decompression(&self) -> (Duration, u64) {
+        store::decompressed()
     }
 
     fn log(&self, least: Level, last: usize) -> Vec<Line> {

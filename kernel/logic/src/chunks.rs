@@ -74,17 +74,28 @@ impl<D: Device> Pages<D> {
             return of_length(kept, chunk.length);
         }
         let window = self.layer.flows.lock().miss(ordinal);
+        let found = self.fetch_with_followers(index, wanted, window, end);
+        if found.is_err() {
+            self.forget_place(ordinal);
+        }
+        found
+    }
+
+    fn fetch_with_followers(
+        &self,
+        index: &Index<Self>,
+        wanted: &Wanted,
+        window: u64,
+        end: u64,
+    ) -> Result<Arc<Vec<u8>>, ChunkFault> {
+        let ordinal = wanted.ordinal;
         let place = self.place(ordinal)?;
         let mut run = Run::new(*wanted, place);
         if window > 0 {
             self.extend(&mut run, index, window, end);
             self.layer.flows.lock().fetched(ordinal, ordinal + run.chunks.len() as u64);
         }
-        let found = self.fetch(&run);
-        if found.is_err() {
-            self.forget_place(ordinal);
-        }
-        found
+        self.fetch(&run)
     }
 
     /// Takes chunks along that lie behind the first one, as long as one read of `window` bytes reaches them.

@@ -115,8 +115,8 @@ pub(crate) fn plan<D: Device>(device: &D, copy: &StoreCopy, number: u64) -> Resu
         return Ok(Switch { to: named(active), change, from: trial.map_or(0, |trial| trial.number) });
     }
     let history = records::history(device, &copy.directory)?;
-    let in_slot = SlotName::BOTH.into_iter().map(|name| slots.get(name));
-    let in_slot = in_slot.filter(|slot| slot.number == number && !slot.is_empty()).last();
+    let mut in_slots = SlotName::BOTH.into_iter().map(|name| slots.get(name));
+    let in_slot = in_slots.find(|slot| slot.number == number && !slot.is_empty());
     let to = match in_slot {
         Some(slot) => named(slot),
         None => {

@@ -13,6 +13,7 @@
 //! - What layers may hold by their mount type (`plyos_namespace::rules`). It is asked of each entry that is read, in
 //!   [`crate::Mounted::read`].
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -64,7 +65,7 @@ pub enum MountError {
         /// Its version, by the generation.
         version: String,
         /// Why.
-        reason: LayerError,
+        reason: Box<LayerError>,
     },
 }
 
@@ -107,12 +108,12 @@ pub enum LayerError {
 impl MountError {
     /// Whether it is evidence against what the store holds: bytes that do not match their hash, or make no sense. A device that
     /// failed is none, nor is a layer that is not trusted here: the next kernel may have other roots.
-    pub const fn is_damage(&self) -> bool {
+    pub fn is_damage(&self) -> bool {
         match self {
             Self::NoRecord | Self::Malformed(_) | Self::Other(_) => true,
             Self::Record(error) | Self::Gate(GateError::Record(error)) => error.is_damage(),
             Self::Gate(_) => false,
-            Self::Layer { reason, .. } => match reason {
+            Self::Layer { reason, .. } => match &**reason {
                 LayerError::Missing | LayerError::Partial | LayerError::Map(_) | LayerError::Disagrees(_) => {
                     true
                 }
@@ -148,7 +149,7 @@ pub(crate) fn mount<D: Device>(
             kind: listed.kind,
             name: listed.name.clone(),
             version: listed.version.clone(),
-            reason,
+            reason: Box::new(reason),
         })?;
         layers.push(NamespaceLayer::new(index));
     }

@@ -3,10 +3,11 @@
 //! Whoever holds one goes on seeing it, whatever becomes the shown generation meanwhile. It reads nothing from the store but what is
 //! asked for, and gives no byte that was not verified: damage is an error and a line in the log.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 
-use plyos_ids::{ChunkId, GenerationId, LayerId};
+use plyos_ids::{ChunkId, GenerationId};
 use plyos_layer_format::entry::{Entry, EntryKind};
 use plyos_layer_format::index::IndexError;
 use plyos_namespace::generation::Generation;
@@ -40,26 +41,22 @@ pub enum ReadFault {
         breach: Breach,
     },
     /// The index of the layer.
-    #[error("cannot read /{path}: the index of layer {layer} ({id}): {reason}")]
+    #[error("cannot read /{path}: the index of layer {layer}: {reason}")]
     Index {
         /// The file's path.
         path: String,
-        /// The layer's name.
+        /// The layer: its name and identity.
         layer: String,
-        /// The layer.
-        id: LayerId,
         /// Why.
-        reason: IndexError,
+        reason: Box<IndexError>,
     },
     /// A chunk of it.
-    #[error("cannot read /{path}: chunk {chunk} of layer {layer} ({id}): {reason}")]
+    #[error("cannot read /{path}: chunk {chunk} of layer {layer}: {reason}")]
     Chunk {
         /// The file's path.
         path: String,
-        /// The layer's name.
+        /// The layer: its name and identity.
         layer: String,
-        /// The layer.
-        id: LayerId,
         /// The chunk.
         chunk: ChunkId,
         /// Why.
@@ -173,9 +170,12 @@ impl<D: Device> Mounted<D> {
     ) -> Result<usize, ReadFault> {
         let layer = self.namespace.layers().get(number).ok_or(ReadFault::NoLayer(number))?;
         if let Some(breach) = self.breach(number, entry) {
-            return Err(ReadFault::Forbidden { path: text(entry), layer: layer.info.name.clone(), breach });
+            return Err(ReadFault::Forbidden { path: text(entry), layer: name_of(layer), breach });
         }
-        let failed = |reason| index_fault(layer, entry, reason);
+        let failed = |reason| {
+            let reason = Box::new(reason);
+            ReadFault::Index { path: text(entry), layer: name_of(layer), reason }
+        };
         let first_path = match entry.kind {
             EntryKind::HardLink { target } => Some(layer.index.entry(target).map_err(failed)?),
             _ => None,
@@ -205,8 +205,7 @@ impl<D: Device> Mounted<D> {
                 chunks.next_placed().unwrap_or(Err(beyond)).map_err(failed)?;
             let wanted = Wanted { ordinal, start: chunk_start, chunk };
             let bytes = layer.index.source().chunk(&layer.index, &wanted, end).map_err(|reason| {
-                let (layer, id) = (layer.info.name.clone(), layer.index.id());
-                ReadFault::Chunk { path: text(entry), layer, id, chunk: chunk.id, reason }
+                ReadFault::Chunk { path: text(entry), layer: name_of(layer), chunk: chunk.id, reason }
             })?;
             let from = start.saturating_add(done as u64).saturating_sub(chunk_start) as usize;
             let piece = bytes.get(from..).unwrap_or_default();
@@ -233,9 +232,9 @@ impl<D: Device> Mounted<D> {
     }
 }
 
-fn index_fault<D: Device>(layer: &NamespaceLayer<Pages<D>>, entry: &Entry, reason: IndexError) -> ReadFault {
-    let (name, id) = (layer.info.name.clone(), layer.index.id());
-    ReadFault::Index { path: text(entry), layer: name, id, reason }
+/// How a layer is called in a fault.
+fn name_of<D: Device>(layer: &NamespaceLayer<Pages<D>>) -> String {
+    alloc::format!("{} ({})", layer.info.name, layer.index.id())
 }
 
 /// A path for people; what does not print is escaped.

@@ -13,8 +13,8 @@ use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use plyos_blockstore::{
-    CommitPlan, Expect, HistoryEntry, MetadataArea, RecordChange, RecordType, SlotsChange, StoreCopy,
-    Superblock, Transaction, commit,
+    CommitError, CommitPlan, Expect, HistoryEntry, MetadataArea, RecordChange, RecordType, SlotsChange,
+    StoreCopy, StoreView, Superblock, Transaction, UsedMap, commit,
 };
 use plyos_slots::SlotName;
 use plyos_trust::pins::Pins;
@@ -225,7 +225,11 @@ impl<D: Device> System<D> {
     }
 
     fn look(&self) -> Result<StoreCopy, String> {
-        open_store(&self.store.device, self.options.limits.directory).map(|view| view.chosen)
+        self.view().map(|view| view.chosen)
+    }
+
+    fn view(&self) -> Result<StoreView, String> {
+        open_store(&self.store.device, self.options.limits.directory)
     }
 
     /// Switches to a former good generation, at `at` (seconds since 1970-01-01 UTC).
@@ -255,11 +259,11 @@ impl<D: Device> System<D> {
             return Err(SwitchError::Shown(number));
         }
         // 1. Prepare: everything that can go wrong with the generation goes wrong here.
-        let copy = self.look().map_err(SwitchError::Store)?;
-        let plan = generations::plan(&self.store.device, &copy, number)?;
-        let next = mount(&self.store, &copy, plan.to, &self.pins, &self.options.machine)?;
+        let view = self.view().map_err(SwitchError::Store)?;
+        let plan = generations::plan(&self.store.device, &view.chosen, number)?;
+        let next = mount(&self.store, &view.chosen, plan.to, &self.pins, &self.options.machine)?;
         // 2. Flip.
-        self.write(&copy, &plan, at)?;
+        self.write(&view, &plan, at)?;
         // 3. Show.
         let next = Arc::new(next);
         let mut alive = self.alive.lock();
@@ -273,8 +277,9 @@ impl<D: Device> System<D> {
     }
 
     /// Commits the change of slots and history, if there is one.
-    fn write(&self, copy: &StoreCopy, plan: &Switch, at: u64) -> Result<(), SwitchError> {
+    fn write(&self, view: &StoreView, plan: &Switch, at: u64) -> Result<(), SwitchError> {
         let Some((event, action)) = plan.change else { return Ok(()) };
+        let copy = &view.chosen;
         let seen = copy.superblock.slots;
         let new = seen.apply(event, at)?;
         let mut history = records::history(&self.store.device, &copy.directory)?;
@@ -295,8 +300,30 @@ impl<D: Device> System<D> {
             ..Transaction::default()
         };
         let expect = Expect::Active(seen.active().map(|slot| slot.generation));
+        let device = &self.store.device;
         let plan = CommitPlan { expect, area: MetadataArea::Reserve, content: &[] };
-        let committed = commit(&self.store.device, &transaction, &plan);
+        let committed = match commit(device, &transaction, &plan) {
+            // A long history does not fit into the reserve of a small store, of which three copies need room. No user space runs
+            // that could be appending, so the rest of the store is free to use, too, once it is known what is.
+            Err(CommitError::Full { needed, free }) => match self.content(view) {
+                Some(content) => {
+                    let area = MetadataArea::GeneralThenReserve;
+                    commit(device, &transaction, &CommitPlan { expect, area, content: &[&content] })
+                }
+                None => Err(CommitError::Full { needed, free }),
+            },
+            committed => committed,
+        };
         committed.map(|_| ()).map_err(|error| SwitchError::Commit(error.to_string()))
+    }
+
+    /// Everything that indexes and chunks take up; `None` when that cannot be known here: a map that is damaged, or longer than what
+    /// this machine reads.
+    fn content(&self, view: &StoreView) -> Option<UsedMap> {
+        let longest = self.options.limits.directory;
+        let fit = |copy: &StoreCopy| copy.directory.layers.values().all(|layer| layer.map.len <= longest);
+        let (used, damaged) =
+            view.copies().all(fit).then(|| UsedMap::content(&self.store.device, view).ok())??;
+        damaged.is_empty().then_some(used)
     }
 }

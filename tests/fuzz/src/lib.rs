@@ -7,6 +7,7 @@
 #![allow(clippy::panic, clippy::missing_panics_doc)]
 
 mod archives;
+pub mod kernel;
 mod layers;
 mod pulls;
 mod registry;
@@ -33,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     ("compose", registry::compose),
     ("pieces", registry::pieces),
     ("registry_lists", registry::lists),
+    ("kernel_store", kernel::store),
     ("superblock", store::superblock),
     ("directory", store::directory),
     ("layer_map", store::layer_map),

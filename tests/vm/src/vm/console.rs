@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn lines_of_the_log_are_told_apart() {
-        let answer = Answer::of("/a\r\n[    1.000250] error: [x] is bad\r\n[not a time] info: x\r\n[1.5] loud: x\r\n");
+        let answer =
+            Answer::of("/a\r\n[    1.000250] error: [x] is bad\r\n[not a time] info: x\r\n[1.5] loud: x\r\n");
         assert_eq!(answer.log, ["error: [x] is bad"]);
         assert_eq!(answer.lines, ["/a", "[not a time] info: x", "[1.5] loud: x"]);
     }

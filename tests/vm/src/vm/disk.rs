@@ -68,18 +68,20 @@ impl Disk {
     pub(super) fn arguments(&self, node: &str) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut file = json!({ "driver": "file", "filename": self.path, "read-only": self.read_only });
-        let read_errors = self.unreadable.iter().map(
-            |sector| json!({ "event": "read_aio", "sector": sector, "errno": 5, "once": false }),
-        );
+        let read_errors = self
+            .unreadable
+            .iter()
+            .map(|sector| json!({ "event": "read_aio", "iotype": "read", "sector": sector, "errno": 5, "once": false }));
         let mut errors: Vec<Value> = read_errors.collect();
         if self.refuses_writes {
-            errors.push(json!({ "event": "write_aio", "errno": 5, "once": false }));
+            errors.push(json!({ "event": "write_aio", "iotype": "write", "errno": 5, "once": false }));
         }
         if !errors.is_empty() {
             file = json!({ "driver": "blkdebug", "image": file, "inject-error": errors });
         }
         let format = if self.most.is_some() { format!("{node}-file") } else { node.to_owned() };
-        let disk = json!({ "driver": self.format, "node-name": format, "file": file, "read-only": self.read_only });
+        let disk =
+            json!({ "driver": self.format, "node-name": format, "file": file, "read-only": self.read_only });
         arguments.extend(["-blockdev".to_owned(), disk.to_string()]);
         if let Some(most) = self.most {
             let group = json!({ "qom-type": "throttle-group", "id": format!("{node}-pace"), "limits": { "bps-total": most } });

@@ -1,0 +1,198 @@
+//! Which slot is booted, what is written on the way, and what is said of the one that was not.
+
+use plyos_blockstore::{RecordType, layout::SUPERBLOCK_OFFSETS, open};
+use plyos_kernel_logic::{Level, Limits, NoneGood, Options, Passed, System, Why};
+use plyos_slots::{BadReason, SlotName, SlotState};
+use plyos_test_stores::memory::Memory;
+
+use crate::world::{World, start, start_with};
+
+fn states(device: &Memory) -> [SlotState; 2] {
+    let slots = open(device).unwrap().chosen.superblock.slots;
+    SlotName::BOTH.map(|name| slots.get(name).state)
+}
+
+fn trial(left: u8) -> SlotState {
+    SlotState::Trial { left, granted: 3 }
+}
+
+/// Where the record of a generation lies.
+fn generation_record(device: &Memory, number: u64) -> (u64, u64) {
+    let copy = open(device).unwrap().chosen;
+    let slots = copy.superblock.slots;
+    let id = SlotName::BOTH
+        .map(|name| *slots.get(name))
+        .into_iter()
+        .find(|slot| slot.number == number)
+        .unwrap()
+        .generation;
+    let extent = copy.directory.records[&(RecordType::Generation, *id.as_bytes())].extent;
+    (extent.offset, extent.len)
+}
+
+fn booted(device: &Memory) -> (System<Memory>, u64) {
+    let system = start(device.clone()).0.unwrap();
+    let number = system.shown().number();
+    (system, number)
+}
+
+#[test]
+fn the_preferred_good_slot_is_booted_and_nothing_is_written() {
+    let world = World::two();
+    let before = world.device().image();
+    let (system, number) = booted(&world.device());
+    assert_eq!((number, system.booted(), system.passed()), (2, SlotName::B, &[][..]));
+    assert!(world.device().image() == before);
+}
+
+#[test]
+fn a_trial_loses_a_try_at_each_start_and_the_good_slot_returns_after_three() {
+    let world = World::on_trial(3);
+    let device = world.device();
+    for left in [2, 1, 0] {
+        assert_eq!(booted(&device).1, 2);
+        assert_eq!(states(&device), [SlotState::Good, trial(left)]);
+    }
+    let (system, lines) = start(device.clone());
+    let system = system.unwrap();
+    assert_eq!((system.shown().number(), system.booted()), (1, SlotName::A));
+    assert_eq!(states(&device), [SlotState::Good, SlotState::Unconfirmed]);
+    assert!(lines.of(Level::Warning)[0].contains("has used up its tries"), "{:?}", lines.of(Level::Warning));
+    assert_eq!(booted(&device).1, 1, "and stays");
+}
+
+#[test]
+fn a_trial_whose_try_cannot_be_counted_is_not_booted() {
+    let world = World::on_trial(3);
+    let device = world.device();
+    device.fail_writes(true);
+    let (system, number) = booted(&device);
+    assert_eq!(number, 1);
+    let [Passed { slot: SlotName::B, number: 2, why: Why::NotCounted(reason) }] = system.passed() else {
+        panic!("{:?}", system.passed())
+    };
+    assert!(reason.contains("the disk cannot be written"), "{reason}");
+    device.fail_writes(false);
+    assert_eq!(states(&device), [SlotState::Good, trial(3)]);
+    // Nor when the command line forbids to write.
+    let before = device.image();
+    let options = Options { read_only: true, ..Options::default() };
+    let system = start_with(device.clone(), &options).0.unwrap();
+    assert_eq!(system.shown().number(), 1);
+    assert!(system.switch(2, 0).is_err() && device.image() == before);
+    assert_eq!(booted(&device).1, 2, "the next start tries it");
+}
+
+#[test]
+fn a_slot_that_is_asked_for_is_booted_and_nothing_is_counted() {
+    let world = World::on_trial(3);
+    let before = world.device().image();
+    for (name, expected) in [(SlotName::A, 1), (SlotName::B, 2)] {
+        let options = Options { slot: Some(name), ..Options::default() };
+        let system = start_with(world.device(), &options).0.unwrap();
+        assert_eq!(system.shown().number(), expected);
+    }
+    assert!(world.device().image() == before);
+    let empty = World::one();
+    let options = Options { slot: Some(SlotName::B), ..Options::default() };
+    let refused = start_with(empty.device(), &options).0.unwrap_err();
+    assert!(matches!(&refused, NoneGood::Slots(passed) if passed.len() == 1), "{refused}");
+}
+
+#[test]
+fn a_damaged_trial_is_bad_at_once_and_an_unreadable_one_keeps_its_tries() {
+    let world = World::on_trial(3);
+    let (offset, length) = generation_record(&world.device(), 2);
+
+    let damaged = world.device().copied();
+    damaged.flip(offset + length / 2);
+    let (system, number) = booted(&damaged);
+    assert_eq!((number, system.passed().len()), (1, 1));
+    assert_eq!(states(&damaged), [SlotState::Good, SlotState::Bad(BadReason::Damaged)]);
+
+    let unreadable = world.device().copied();
+    unreadable.break_range(offset..offset + length);
+    assert_eq!(booted(&unreadable).1, 1);
+    unreadable.heal();
+    assert_eq!(states(&unreadable), [SlotState::Good, trial(2)]);
+    assert_eq!(booted(&unreadable).1, 2);
+}
+
+#[test]
+fn a_good_slot_that_does_not_mount_is_passed_over_and_stays_good() {
+    let world = World::two();
+    let device = world.device();
+    let (offset, length) = generation_record(&device, 2);
+    device.flip(offset + length / 2);
+    let (system, number) = booted(&device);
+    assert_eq!((number, system.booted()), (1, SlotName::A));
+    assert!(
+        system.passed()[0].to_string().starts_with("slot B, generation 2: the record"),
+        "{}",
+        system.passed()[0]
+    );
+    assert_eq!(states(&device), [SlotState::Good, SlotState::Good]);
+    // The other one as well: nothing is left.
+    let (offset, length) = generation_record(&device, 1);
+    device.flip(offset + length / 2);
+    let refused = start(device).0.unwrap_err();
+    assert!(matches!(&refused, NoneGood::Slots(passed) if passed.len() == 2), "{refused}");
+    assert!(refused.to_string().contains("slot A, generation 1: the record"), "{refused}");
+}
+
+#[test]
+fn a_layer_that_is_not_whole_or_not_there_passes_the_generation_over() {
+    let mut world = World::one();
+    let site = world.trees.path().join("base");
+    let descriptor = crate::world::descriptor(plyos_ids::Kind::Model, "part", "1");
+    let id = world.maker.uncertified(&site, &descriptor, 3);
+    world.maker.certify(id, 1, plyos_test_stores::maker::LAYERS);
+    let part = plyos_test_stores::maker::listed(&descriptor, id);
+    world.maker.activate(std::slice::from_ref(&part), plyos_test_stores::maker::As::Trial(3));
+    // In a copy, for the kernel writes and the writer does not expect it.
+    let device = world.device().copied();
+    let (system, _) = booted(&device);
+    assert!(
+        system.passed()[0].to_string().contains("model/part 1: it is in the store in part only"),
+        "{}",
+        system.passed()[0]
+    );
+    assert_eq!(states(&device)[1], SlotState::Bad(BadReason::Damaged));
+    let absent =
+        plyos_namespace::generation::GenerationLayer { id: plyos_ids::LayerId::from_bytes([9; 32]), ..part };
+    world.maker.activate(&[absent], plyos_test_stores::maker::As::Good);
+    let (system, number) = booted(&world.device());
+    assert_eq!(number, 1);
+    assert!(system.passed()[0].to_string().contains("it is not in the store"), "{}", system.passed()[0]);
+}
+
+#[test]
+fn one_superblock_is_enough_and_without_any_there_is_a_reason() {
+    let world = World::two();
+    for offset in SUPERBLOCK_OFFSETS {
+        let device = world.device().copied();
+        device.flip(offset + 100);
+        let number = booted(&device).1;
+        assert!(number == 1 || number == 2, "{number}");
+    }
+    let device = world.device().copied();
+    SUPERBLOCK_OFFSETS.iter().for_each(|offset| device.flip(offset + 100));
+    let refused = start(device).0.unwrap_err();
+    assert!(refused.to_string().contains("neither superblock is valid"), "{refused}");
+    for (what, device) in
+        [("empty", Memory::new(0)), ("short", Memory::new(5000)), ("zeroes", Memory::new(1 << 20))]
+    {
+        assert!(matches!(start(device).0.unwrap_err(), NoneGood::Store(_)), "{what}");
+    }
+    let cut = world.device().image();
+    let refused = start(Memory::of(cut[..cut.len() / 2].to_vec())).0.unwrap_err();
+    assert!(refused.to_string().contains("of them are there"), "{refused}");
+}
+
+#[test]
+fn a_directory_beyond_the_memory_of_the_machine_is_refused_before_it_is_read() {
+    let world = World::one();
+    let options = Options { limits: Limits { directory: 100, ..Limits::default() }, ..Options::default() };
+    let refused = start_with(world.device(), &options).0.unwrap_err();
+    assert!(refused.to_string().contains("this machine's memory is enough for 100"), "{refused}");
+}
