@@ -128,8 +128,7 @@ impl<D: Device> Net<D> {
 
     /// Takes some of the frames that came. True if there were any.
     fn take_frames(&mut self, now: Duration) -> bool {
-        let mut one =
-            || self.interface.poll_ingress_single(instant(now), &mut self.link, &mut self.sockets);
+        let mut one = || self.interface.poll_ingress_single(instant(now), &mut self.link, &mut self.sockets);
         (0..RECEIVE_SHAPE.depth).take_while(|_| one() != PollIngressSingleResult::None).count() > 0
     }
 
