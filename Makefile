@@ -8,7 +8,7 @@ SOAK ?= 600
 PACKAGES := tests/setup/debian-packages.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help build kernel demo test bench oracles lint golden soak mutants fuzz clean-demo toolchain
+.PHONY: help build kernel demo vm test bench oracles lint golden soak mutants fuzz clean-demo toolchain
 
 help: ## this list
 	@echo "Plyos: whole systems as layers. Targets:"
@@ -25,25 +25,29 @@ kernel: toolchain ## the kernel, alone: target/kernel/plyos-kernel
 	@CARGO=$(CARGO) tests/setup/kernel.sh
 	@kernel/check.sh $${CARGO_TARGET_DIR:-target}/kernel/plyos-kernel
 
-demo: build ## the whole story on real input: publish, install, upgrade, roll back, export
+demo: build kernel ## the whole story on real input: publish, install, upgrade, roll back, export, boot
 	@tests/demo/demo.sh
+
+vm: build kernel ## a machine of our own kernel on this terminal, with the demo's generation (VM=microvm, DISK=FILE; Ctrl-A X leaves it)
+	@$(PACKAGES) qemu-system-x86_64=qemu-system-x86
+	@tests/demo/vm.sh
 
 # Foreign readers of layers. Debian's python3-zstandard is for the system's python3, which need not be the first on the path.
 READERS = zstd=zstd tar=tar skopeo=skopeo bsdtar=libarchive-tools buildah=buildah umoci=umoci docker-registry=docker-registry \
   podman=podman curl=curl python3=python3 $$(/usr/bin/python3 -c "import zstandard" 2>/dev/null || python3 -c "import zstandard" 2>/dev/null || echo python3-zstandard)
 
-test: build ## all tests: unit, golden files, architecture, whole system with GNU tar, zstd, skopeo, buildah and other readers
-	@$(PACKAGES) $(READERS) git=git getfattr=attr strace=strace curl=curl nginx=nginx chromium=chromium \
+test: build kernel ## all tests: unit, golden files, architecture, whole system with GNU tar, zstd, skopeo, buildah and other readers
+	@$(PACKAGES) $(READERS) qemu-system-x86_64=qemu-system-x86 qemu-img=qemu-utils git=git getfattr=attr strace=strace curl=curl nginx=nginx chromium=chromium \
 	  $$(python3 -c "import ensurepip" 2>/dev/null || echo python3-venv) $$([ $$(id -u) -ne 0 ] || \
 	  echo qemu-storage-daemon=qemu-system-common fusermount3=fuse3 mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs)
 	$(CARGO) test --locked --quiet
 
 # Sections, for BENCH: push, install, sizes, missing (beside tar, zstd and casync); flip, mount, cleanup, verify, written,
 # fragmentation (beside their bars; `written` needs root for a loop device, `fragmentation` takes a minute for 200 upgrade cycles);
-# registry (beside docker-registry and nginx; seven minutes).
-bench: build ## all figures -> target/bench/performance.md (ROUNDS=3, PLYOS_CORPUS=DIR; BENCH=registry, or flip,mount,live,export,cleanup,verify,written,fragmentation,push,install,sizes,missing)
-	corpus=$$(tests/setup/bench.sh) && PLYOS_CORPUS="$$corpus" ROUNDS=$(ROUNDS) BENCH="$(BENCH)" \
-	  $(CARGO) run --release --locked --quiet -p plyos-test-bench
+# registry (beside docker-registry and nginx; seven minutes); kernel (beside Debian's, in QEMU).
+bench: build kernel ## all figures -> target/bench/performance.md (ROUNDS=3, PLYOS_CORPUS=DIR; BENCH=registry, or flip,mount,live,export,cleanup,verify,written,fragmentation,push,install,sizes,missing,kernel)
+	corpus=$$(tests/setup/bench.sh) && linux=$$(tests/setup/linux.sh) && PLYOS_CORPUS="$$corpus" PLYOS_LINUX_DEB="$$linux" \
+	  ROUNDS=$(ROUNDS) BENCH="$(BENCH)" $(CARGO) run --release --locked --quiet -p plyos-test-bench
 
 oracles: build ## other people's readers over the whole corpus, entry by entry -> target/oracles.md (PLYOS_CORPUS=DIR; root sees owners)
 	@$(PACKAGES) $(READERS)

@@ -140,7 +140,7 @@ still_running() {
     place=$(readlink "$process/cwd" 2>/dev/null) || continue
     line=$(tr '\0' ' ' 2>/dev/null <"$process/cmdline") || continue
     program=${line%% *}
-    case ${program##*/} in plyos | pkg | exe | nginx* | curl) ;; *) continue ;; esac
+    case ${program##*/} in plyos | pkg | exe | nginx* | curl | qemu-system-*) ;; *) continue ;; esac
     case "$place/ $line" in "$work/"* | *" $work/"*) echo "${process#/proc/} $line" ;; esac
   done
 }

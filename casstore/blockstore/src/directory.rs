@@ -137,7 +137,8 @@ impl Directory {
         Ok(found)
     }
 
-    const fn len_of(layers: usize, records: usize) -> u64 {
+    /// Bytes of a directory of so many layers and records.
+    pub const fn len_of(layers: usize, records: usize) -> u64 {
         (directory::SIZE + layers * directory_layer::SIZE + records * directory_record::SIZE) as u64
     }
 

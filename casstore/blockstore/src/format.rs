@@ -18,7 +18,7 @@ pub struct FormatOptions {
 }
 
 /// Units that a store of `unit_count` units keeps in reserve: one percent.
-pub(crate) fn usual_reserve(unit_count: u64) -> u64 {
+pub fn usual_reserve(unit_count: u64) -> u64 {
     (unit_count / 100).max(MIN_RESERVE_UNITS)
 }
 

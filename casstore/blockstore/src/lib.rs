@@ -48,7 +48,7 @@ pub use device::BlockDevice;
 pub use directory::{Directory, DirectoryError, LayerEntry, LayerState, RecordEntry};
 pub use extent::Extent;
 pub use floors::{FloorEntry, Floors};
-pub use format::{FormatOptions, format};
+pub use format::{FormatOptions, format, usual_reserve};
 pub use free_space::{FreeSpace, general_area, reserve_area};
 pub use history::{Action, History, HistoryEntry};
 pub use holders::{Holders, Share};

@@ -160,17 +160,29 @@ impl<D: StoreDevice> Store<D> {
     /// Reads a chunk: stored bytes from `place`, decoded to exactly `uncompressed_len` bytes (at most 1 MiB) and
     /// verified against its identity.
     pub fn read_place(&self, place: Place, uncompressed_len: u32, id: &ChunkId) -> Result<Vec<u8>> {
-        let damaged = |why: String| {
-            let what = format!("chunk {id} at byte {}: {why}", place.offset);
-            StoreError::Damaged { path: self.path.clone(), what }
-        };
+        let stored = self.stored_at(place, id)?;
+        decode(place.codec, stored, uncompressed_len, id).map_err(|why| self.damaged_chunk(place, id, &why))
+    }
+
+    /// Reads the stored bytes of a chunk, for another store. That they decode to the chunk is verified.
+    pub fn read_stored(&self, place: Place, uncompressed_len: u32, id: &ChunkId) -> Result<Vec<u8>> {
+        let stored = self.stored_at(place, id)?;
+        decode(place.codec, stored.clone(), uncompressed_len, id)
+            .map_err(|why| self.damaged_chunk(place, id, &why))?;
+        Ok(stored)
+    }
+
+    fn stored_at(&self, place: Place, id: &ChunkId) -> Result<Vec<u8>> {
         if place.source != 0 || !place.fits(self.superblock().store_len()) {
-            return Err(damaged(String::from("its place is not in this store")));
+            return Err(self.damaged_chunk(place, id, "its place is not in this store"));
         }
         let extent = Extent { offset: place.offset, len: u64::from(place.length) };
-        let stored =
-            read_extent(&*self.device, extent).map_err(StoreError::io("reading a chunk of", &self.path))?;
-        decode(place.codec, stored, uncompressed_len, id).map_err(damaged)
+        read_extent(&*self.device, extent).map_err(StoreError::io("reading a chunk of", &self.path))
+    }
+
+    fn damaged_chunk(&self, place: Place, id: &ChunkId, why: &str) -> StoreError {
+        let what = format!("chunk {id} at byte {}: {why}", place.offset);
+        StoreError::Damaged { path: self.path.clone(), what }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::cache::CacheCommand;
 use crate::ceremony::CeremonyCommand;
 use crate::certify::Certify;
 use crate::export_static::ExportStatic;
+use crate::image::ImageCommand;
 use crate::keyring::KeyringCommand;
 use crate::keys::KeysCommand;
 use crate::login::{Login, Logout};
@@ -73,6 +74,9 @@ pub enum Command {
     Certify(Certify),
     /// Write a catalog and its blobs as plain files, for nginx, a CDN or a bucket
     ExportStatic(ExportStatic),
+    /// Make disk images to boot from
+    #[command(subcommand)]
+    Image(ImageCommand),
     /// Run a registry with its catalogs in one process
     Serve(Box<Serve>),
     /// Look after a registry's storage

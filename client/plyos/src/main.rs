@@ -17,6 +17,7 @@ mod diff;
 mod docker;
 mod entry_rules;
 mod export_static;
+mod image;
 mod inspect;
 mod keyring;
 mod keys;
@@ -32,6 +33,7 @@ mod remote;
 mod repo;
 mod serve;
 mod serve_options;
+mod size_argument;
 mod source;
 mod upload;
 mod workspace;
@@ -69,6 +71,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Registry(args) => block_on(registry::run(args, &progress)),
         Command::Login(args) => block_on(login::login(args, &progress)),
         Command::Logout(args) => login::logout(args, &progress),
+        Command::Image(command) => image::run(command, &progress),
         Command::Inspect(args) => block_on(inspect::run(args, &progress)),
         Command::Diff(args) => block_on(diff::run(args, &progress)),
         Command::Completions { shell } => manual::completions(Cli::command(), *shell),

@@ -31,7 +31,11 @@ pub const COMMANDS: [Usage; 20] = [
     usage("cat", "PATH", "a file's text; bytes that cannot be shown as \\xHH"),
     usage("stat", "PATH", "all that is known of a path"),
     usage("sum", "[-o OFFSET] [-n LENGTH] PATH", "BLAKE3 and SHA-256 of a file, or of a part of it"),
-    usage("find", "[-l [-s]] [PATH]", "every path; -l with all facts, -s with the SHA-256 of contents"),
+    usage(
+        "find",
+        "[-c | -l [-s]] [PATH]",
+        "every path; -c how many, -l with all facts, -s with the SHA-256 of contents",
+    ),
     usage("mounts", "", "the layers that are mounted, and where"),
     usage("generations", "", "the generations of the store"),
     usage("switch", "NUMBER", "shows another generation, at once"),
@@ -83,6 +87,7 @@ pub(crate) enum Command {
 /// How much `find` tells of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detail {
+    Count,
     Path,
     Facts,
     FactsAndSum,
@@ -111,6 +116,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Option<Command>, Failure> {
         }
         "find" => {
             let detail = match (arguments.flag(b"-l"), arguments.flag(b"-s")) {
+                (false, false) if arguments.flag(b"-c") => Detail::Count,
                 (false, false) => Detail::Path,
                 (true, false) => Detail::Facts,
                 (true, true) => Detail::FactsAndSum,
@@ -134,10 +140,8 @@ pub(crate) fn parse(line: &[u8]) -> Result<Option<Command>, Failure> {
         "bench" => {
             let path = arguments.path()?;
             let reads = arguments.option(b"-r")?.map_or(Ok(BENCH_READS), u32::try_from);
-            Command::Bench {
-                path,
-                reads: reads.map_err(|_| arguments.wrong("so many reads would never end"))?,
-            }
+            let reads = reads.map_err(|_| arguments.wrong("so many reads would never end"))?;
+            Command::Bench { path, reads }
         }
         "history" => Command::History,
         "help" => Command::Help(arguments.command()?),

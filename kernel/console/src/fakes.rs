@@ -324,6 +324,10 @@ impl Machine for FakeMachine {
         }]
     }
 
+    fn decompression(&self) -> (Duration, u64) {
+        (Duration::from_millis(3), 3 << 20)
+    }
+
     fn network(&self) -> Option<Network> {
         self.network.clone()
     }

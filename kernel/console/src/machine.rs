@@ -22,6 +22,9 @@ pub trait Machine {
     /// The network device; `None` when there is none, or it was turned off.
     fn network(&self) -> Option<Network>;
 
+    /// Time spent on decompression since the start, and the bytes that came out.
+    fn decompression(&self) -> (Duration, u64);
+
     /// The last lines of the log of at least this importance, the oldest first, at most so many.
     fn log(&self, least: Level, last: usize) -> Vec<Line>;
 }

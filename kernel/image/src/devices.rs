@@ -46,8 +46,6 @@ pub struct Devices {
     pub disks: Vec<MachineDisk>,
     /// The first network card, unless the command line turned the network off.
     pub net: Option<Net<Started>>,
-    /// A number that is hard to guess if there is a source of chance; else it comes from the clock.
-    pub seed: u64,
 }
 
 /// Finds and starts all devices.
@@ -62,8 +60,9 @@ pub fn start(words: &CommandLine) -> Devices {
             Err(error) => unusable(&place, &error),
         }
     }
+    // Hard to guess if there is a source of chance.
     let seed = chance.unwrap_or_else(|| cpu::timestamp() ^ clock::now().unwrap_or_default().rotate_left(40));
-    Devices { disks, net: net.and_then(|found| card(found, seed)), seed }
+    Devices { disks, net: net.and_then(|found| card(found, seed)) }
 }
 
 fn find(words: &CommandLine) -> Vec<(Place, Result<Found, StartError>)> {

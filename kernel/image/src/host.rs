@@ -19,7 +19,7 @@ use plyos_kernel_machine::virtio::Started;
 use plyos_kernel_machine::{clock, memory};
 
 use crate::devices::{Devices, MachineDisk};
-use crate::log;
+use crate::{log, store};
 
 /// A disk for as long as the kernel runs.
 pub type StoreDisk = &'static MachineDisk;
@@ -75,6 +75,11 @@ impl Host {
         net.poll(clock::uptime(), &mut respond);
         *self.net.borrow_mut() = Some(net);
     }
+
+    /// Asks the network to interrupt when something comes. True if it has come already: do not rest.
+    pub fn await_network(&self) -> bool {
+        self.net.borrow_mut().as_mut().is_some_and(Net::listen)
+    }
 }
 
 impl Machine for Host {
@@ -117,6 +122,10 @@ impl Machine for Host {
 
     fn network(&self) -> Option<Network> {
         self.net.borrow().as_ref().map(network)
+    }
+
+    fn decompression(&self) -> (Duration, u64) {
+        store::decompressed()
     }
 
     fn log(&self, least: Level, last: usize) -> Vec<Line> {

@@ -3,6 +3,8 @@
 use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 
 use plyos_kernel_logic::command_line::CommandLine;
 use plyos_kernel_logic::{BadFrame, Decompress, Limits, Means, NoneGood, Options, boot};
@@ -17,12 +19,26 @@ use crate::log::{Journaled, told};
 /// Of the heap, what the cache may have when the command line says nothing.
 const CACHE_SHARE: u64 = 2;
 
+/// Spent on decompression, and what came out.
+static NANOSECONDS: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// Time spent on decompression since the start, and the bytes that came out.
+pub fn decompressed() -> (Duration, u64) {
+    (Duration::from_nanos(NANOSECONDS.load(Ordering::Relaxed)), BYTES.load(Ordering::Relaxed))
+}
+
 /// C's zstd. One decompression at a time, as there is one processor.
 struct Frames(Mutex<Zstd>);
 
 impl Decompress for Frames {
     fn decompress(&self, frame: &[u8], out: &mut [u8]) -> Result<(), BadFrame> {
-        self.0.lock().decompress(frame, out).map_err(|_| BadFrame)
+        let begun = clock::uptime();
+        let result = self.0.lock().decompress(frame, out).map_err(|_| BadFrame);
+        let took = clock::uptime().saturating_sub(begun);
+        NANOSECONDS.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+        BYTES.fetch_add(out.len() as u64, Ordering::Relaxed);
+        result
     }
 }
 
@@ -67,8 +83,12 @@ fn try_mount(
         limits: Limits { cache, ..Limits::default() },
         ..Options::default()
     };
+    let begun = clock::uptime();
     match boot(disk, pins, means, options, clock::now().unwrap_or_default()) {
-        Ok(system) => Ok(Mounted::System(system)),
+        Ok(system) => {
+            told!(Info, "mounted in {} us", clock::uptime().saturating_sub(begun).as_micros());
+            Ok(Mounted::System(system))
+        }
         Err(NoneGood::Slots(passed)) if !passed.is_empty() => {
             Err(passed.iter().map(|passed| passed.to_string()).collect())
         }

@@ -52,9 +52,11 @@ pub fn run(host: &Host) -> ! {
     loop {
         let Some(byte) = next(host) else {
             host.poll_network();
-            // The tick ends this at the latest; a byte that came in between is seen by `done`.
+            // A byte or a frame ends this, the tick at the latest; a byte that came in between is seen by `done`.
             interrupts::rearm(serial::IRQ);
-            interrupts::wait(|| interrupts::take(serial::IRQ));
+            if !host.await_network() {
+                interrupts::wait(|| interrupts::take(serial::IRQ));
+            }
             continue;
         };
         log::prompt(false);

@@ -6,6 +6,7 @@ mod export;
 pub mod flip;
 mod fragmentation;
 mod install;
+mod kernel;
 mod live;
 mod missing;
 pub mod mount;
@@ -30,7 +31,7 @@ use std::path::Path;
 pub type Measure = fn(&Settings, &Path) -> Result<Section>;
 
 /// All sections by the name that `BENCH` chooses them by, in the report's order.
-pub const SECTIONS: [(&str, Measure); 16] = [
+pub const SECTIONS: [(&str, Measure); 17] = [
     ("push", push::measure),
     ("install", install::measure),
     ("sizes", sizes::measure),
@@ -47,6 +48,7 @@ pub const SECTIONS: [(&str, Measure); 16] = [
     ("solve", solve::measure),
     ("registry", registry::measure),
     ("dedup", dedup::measure),
+    ("kernel", kernel::measure),
 ];
 
 /// The trees that are timed.

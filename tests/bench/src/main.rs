@@ -14,6 +14,7 @@
 //! | [`rivals`] | the command lines of `tar`, `zstd`, `casync` |
 //! | [`ours`] | a registry, a publisher and a target of Plyos |
 //! | [`images`] | images of random bytes, for registries |
+//! | [`linux_guest`] | Debian's cloud kernel in QEMU, reading the same trees from squashfs and erofs |
 //! | [`servers`] | docker-registry and nginx |
 //! | [`load`] | what `wrk` and `curl` measure of a server |
 //! | [`store`] | stores that are made or looked into by the bench itself |
@@ -24,6 +25,7 @@ mod aside;
 mod contest;
 mod figures;
 mod images;
+mod linux_guest;
 mod load;
 mod ours;
 mod process;

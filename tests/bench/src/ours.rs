@@ -231,7 +231,8 @@ impl<'a> Plyos<'a> {
         command
     }
 
-    fn program(&self, name: &str) -> Command {
+    /// One of the programs.
+    pub fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.settings.programs.join(name));
         command.env("XDG_CACHE_HOME", self.work.join("cache"));
         command

@@ -30,9 +30,13 @@ pub(crate) fn run<T: Tree>(
 ) -> Result<(), Failure> {
     let namespace = tree.namespace();
     let top = resolve(tree, path)?;
-    let mut unread = 0u64;
+    let (mut unread, mut count) = (0u64, 0u64);
     let mut each = |found: Result<Found, NamespaceError>| -> Result<(), Failure> {
         let found = found.map_err(failed(tree))?;
+        if detail == Detail::Count {
+            count += 1;
+            return Ok(());
+        }
         if detail == Detail::Path {
             return Ok(out.line(format_args!("{}", absolute(&found.entry.path)))?);
         }
@@ -56,6 +60,9 @@ pub(crate) fn run<T: Tree>(
         namespace.walk().try_for_each(&mut each)?;
     } else {
         below(namespace, top).try_for_each(&mut each)?;
+    }
+    if detail == Detail::Count {
+        return Ok(out.line(format_args!("{count}"))?);
     }
     match unread {
         0 => Ok(()),

@@ -1,4 +1,4 @@
-//! `bench`: how fast a file of the store is read, beside what hashing its bytes alone takes.
+//! `bench`: how fast a file of the store is read, beside what decompressing and hashing its bytes alone take.
 //!
 //! What is read is verified, as everywhere. Times are the machine's own, so under emulation they say what this run took and no
 //! more. Random places come from a fixed seed: two runs read the same ones.
@@ -36,13 +36,19 @@ pub(crate) fn run<S: System>(
             absolute(path)
         ));
     }
+    let mut decompression = (Duration::ZERO, 0);
     for warmth in ["cold", "warm"] {
         if warmth == "cold" {
             system.clear_cache();
         }
+        let before = machine.decompression();
         let begun = machine.uptime();
         file.each(&*tree, 0..file.size, |_| Ok(out.breathe()?))?;
         rate("sequential", warmth, file.size, machine.uptime().saturating_sub(begun), out)?;
+        if warmth == "cold" {
+            let (time, bytes) = machine.decompression();
+            decompression = (time.saturating_sub(before.0), bytes.saturating_sub(before.1));
+        }
     }
     for warmth in ["cold", "warm"] {
         if warmth == "cold" {
@@ -76,7 +82,9 @@ pub(crate) fn run<S: System>(
         }
         out.breathe()?;
     }
-    rate("blake3", "alone", hashed, machine.uptime().saturating_sub(begun), out)
+    rate("blake3", "alone", hashed, machine.uptime().saturating_sub(begun), out)?;
+    // What it took of the first cold read.
+    rate("decompression", "alone", decompression.1, decompression.0, out)
 }
 
 fn rate(

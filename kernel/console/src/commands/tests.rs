@@ -214,6 +214,7 @@ fn bench_measures_a_file() {
         "random 4 KiB cold: ",
         "random 4 KiB warm: ",
         "blake3 alone: ",
+        "decompression alone: ",
     ];
     assert_eq!(said.lines().count(), starts.len(), "{said}");
     for (line, start) in said.lines().zip(starts) {

@@ -191,9 +191,10 @@ impl Editor {
         core::mem::take(&mut self.line)
     }
 
-    /// Columns right of the prompt; the last of the row stays empty, for a terminal may wrap when it is written to.
+    /// Columns right of the prompt; the last three of the row stay empty: two for `^C`, and one because a terminal may wrap when its
+    /// last one is written to.
     const fn room(&self) -> usize {
-        COLUMNS - 1 - self.prompt
+        COLUMNS - 3 - self.prompt
     }
 
     fn to_column(&self, column: usize, echo: &mut String) {

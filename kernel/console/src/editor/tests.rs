@@ -100,7 +100,7 @@ impl Typed {
         for glyph in glyphs(&editor.line[editor.first..]) {
             let mut next = shown.clone();
             glyph.show(&mut next);
-            if next.chars().count() >= COLUMNS {
+            if next.chars().count() > COLUMNS - 3 {
                 break;
             }
             shown = next;
@@ -158,6 +158,14 @@ fn what_is_typed_at_the_end_is_echoed_and_nothing_else() {
         editor.key(byte, &mut echo);
     }
     assert_eq!(echo, "ls -l '/ünï'\x08 \x08\r\n");
+}
+
+#[test]
+fn giving_up_a_long_line_wraps_nothing() {
+    let mut typed = Typed::new();
+    typed.keys(&[b'a'; 70]);
+    typed.keys(b"\x03");
+    typed.check();
 }
 
 #[test]

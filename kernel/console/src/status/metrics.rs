@@ -6,6 +6,10 @@ use core::fmt::{Display, Write};
 use plyos_kernel_logic::Counts;
 
 use super::Facts;
+use crate::machine::Disk;
+
+/// Name, kind and help of a family, and its value in something that there may be several of.
+type Family<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
 
 /// The type with which the text is sent.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -42,7 +46,7 @@ pub fn metrics(facts: &Facts) -> String {
     if let Some(mounted) = &facts.mounted {
         text.single("plyos_generation", "gauge", "Number of the shown generation.", mounted.generation);
         text.single("plyos_layers", "gauge", "Layers of the shown generation.", mounted.layers);
-        let families: [(&str, &str, &str, fn(&Counts) -> u64); 5] = [
+        let families: [Family<Counts>; 5] = [
             ("plyos_cache_hits_total", "counter", "Asked for and there.", |counts| counts.hits),
             ("plyos_cache_misses_total", "counter", "Asked for and read.", |counts| counts.misses),
             ("plyos_cache_evicted_total", "counter", "Thrown out for others.", |counts| counts.evicted),
@@ -61,15 +65,15 @@ pub fn metrics(facts: &Facts) -> String {
 }
 
 fn disks(facts: &Facts, text: &mut Text) {
-    let families: [(&str, &str, fn(&crate::machine::Disk) -> u64); 5] = [
-        ("plyos_disk_requests_total", "Requests that were made.", |disk| disk.requests),
-        ("plyos_disk_read_bytes_total", "Bytes that were read.", |disk| disk.read_bytes),
-        ("plyos_disk_written_bytes_total", "Bytes that were written.", |disk| disk.written_bytes),
-        ("plyos_disk_flushes_total", "Finished flushes.", |disk| disk.flushes),
-        ("plyos_disk_errors_total", "Requests that failed.", |disk| disk.errors),
+    let families: [Family<Disk>; 5] = [
+        ("plyos_disk_requests_total", "counter", "Requests that were made.", |disk| disk.requests),
+        ("plyos_disk_read_bytes_total", "counter", "Bytes that were read.", |disk| disk.read_bytes),
+        ("plyos_disk_written_bytes_total", "counter", "Bytes that were written.", |disk| disk.written_bytes),
+        ("plyos_disk_flushes_total", "counter", "Finished flushes.", |disk| disk.flushes),
+        ("plyos_disk_errors_total", "counter", "Requests that failed.", |disk| disk.errors),
     ];
-    for (name, help, value) in families.into_iter().filter(|_| !facts.disks.is_empty()) {
-        text.family(name, "counter", help);
+    for (name, kind, help, value) in families.into_iter().filter(|_| !facts.disks.is_empty()) {
+        text.family(name, kind, help);
         for disk in &facts.disks {
             text.sample(name, &[("disk", &disk.name)], value(disk));
         }

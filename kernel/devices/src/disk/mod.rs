@@ -75,12 +75,10 @@ pub struct Disk<D, C> {
     counts: Cell<DiskCounts>,
 }
 
-/// The device, and what it owes.
+/// The device, and how it behaves.
 #[derive(Debug)]
 struct Queue<D> {
     device: D,
-    /// Slots whose requests nobody waits for any more.
-    lost: [bool; DEPTH],
     /// Whether waiting ended last without an answer.
     silent: bool,
 }
@@ -132,7 +130,7 @@ impl<D: Device, C: Clock> Disk<D, C> {
             read_only: features & READ_ONLY != 0,
             has_flush: features & FLUSH != 0,
             clock,
-            queue: RefCell::new(Queue { device, lost: [false; DEPTH], silent: false }),
+            queue: RefCell::new(Queue { device, silent: false }),
             counts: Cell::default(),
         })
     }
@@ -181,14 +179,10 @@ impl<D: Device, C: Clock> Disk<D, C> {
         })
     }
 
-    /// Moves a range, whole sectors if it goes out. Whatever went wrong, no slot is forgotten.
+    /// Moves a range, whole sectors if it goes out. What is still under way when something went wrong is not waited for.
     fn transfer(&self, queue: &mut Queue<D>, at: u64, data: Data<'_>) -> Result<(), Reason> {
-        let mut waiting = [None; DEPTH];
         let (activity, length) = (data.activity(), data.len() as u64);
-        let moved = self.pump(queue, Pieces::of(at, data.len()), data, &mut waiting);
-        for (slot, lost) in waiting.iter().zip(queue.lost.iter_mut()) {
-            *lost |= slot.is_some();
-        }
+        let moved = self.pump(queue, Pieces::of(at, data.len()), data);
         queue.silent |= moved == Err(Reason::Silent);
         if moved.is_ok() {
             self.count(|counts| match activity {
@@ -199,13 +193,8 @@ impl<D: Device, C: Clock> Disk<D, C> {
         moved
     }
 
-    fn pump(
-        &self,
-        queue: &mut Queue<D>,
-        mut pieces: Pieces,
-        mut data: Data<'_>,
-        waiting: &mut [Option<Piece>; DEPTH],
-    ) -> Result<(), Reason> {
+    fn pump(&self, queue: &mut Queue<D>, mut pieces: Pieces, mut data: Data<'_>) -> Result<(), Reason> {
+        let mut waiting: [Option<Piece>; DEPTH] = [None; DEPTH];
         let mut patience = self.patience(queue);
         loop {
             let mut submitted = false;
@@ -269,9 +258,6 @@ impl<D: Device, C: Clock> Disk<D, C> {
             match queue.finished()? {
                 None => {
                     if let Err(Silent) = patience.wait(&self.clock, &mut queue.device, REQUESTS) {
-                        if let Some(lost) = asked.and_then(|ticket| queue.lost.get_mut(ticket.index())) {
-                            *lost = true;
-                        }
                         queue.silent = true;
                         return Err(Reason::Silent);
                     }
@@ -327,12 +313,9 @@ struct Answer {
 }
 
 impl<D: Device> Queue<D> {
-    /// The next answer. One to a lost request ends its being lost.
+    /// The next answer, to whichever request.
     fn finished(&mut self) -> Result<Option<Answer>, Reason> {
         let Some(finished) = self.device.finished(REQUESTS).map_err(Reason::Fault)? else { return Ok(None) };
-        if let Some(lost) = self.lost.get_mut(finished.ticket.index()) {
-            *lost = false;
-        }
         self.silent = false;
         Ok(Some(Answer { ticket: finished.ticket, written: finished.written }))
     }

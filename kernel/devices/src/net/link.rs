@@ -48,6 +48,8 @@ pub struct LinkCounts {
 pub(crate) struct Link<D> {
     device: D,
     head: usize,
+    /// Frames that the device has not told to be gone.
+    sending: u8,
     /// Set once the device could not be spoken to; nothing goes in or out any more.
     broken: Option<Fault>,
     counts: Cell<LinkCounts>,
@@ -57,7 +59,7 @@ impl<D: Device> Link<D> {
     /// A card on a device that was started with [`crate::wants::NET_FEATURES`] and [`crate::wants::NET_QUEUES`].
     pub(crate) fn new(device: D) -> Self {
         let head = if device.features() & crate::wants::VERSION_1 != 0 { HEAD } else { OLD_HEAD };
-        let mut link = Self { device, head, broken: None, counts: Cell::default() };
+        let mut link = Self { device, head, sending: 0, broken: None, counts: Cell::default() };
         link.offer_room();
         link
     }
@@ -150,6 +152,7 @@ impl<D: Device> Link<D> {
         for _ in 0..TRANSMIT_SHAPE.depth {
             let Some(finished) = self.finished(TRANSMIT) else { return };
             self.device.release(TRANSMIT, finished.ticket);
+            self.sending = self.sending.saturating_sub(1);
         }
     }
 
@@ -160,6 +163,7 @@ impl<D: Device> Link<D> {
         match self.device.submit(TRANSMIT, &parts, &[]) {
             Ok(_) => {
                 self.device.notify(TRANSMIT);
+                self.sending = self.sending.saturating_add(1);
                 self.count(|counts| {
                     counts.sent = counts.sent.saturating_add(1);
                     counts.sent_bytes = counts.sent_bytes.saturating_add(frame.len() as u64);
@@ -217,7 +221,7 @@ impl<D: Device> phy::Device for Link<D> {
 
     fn transmit(&mut self, _now: Instant) -> Option<Leave<'_, D>> {
         self.collect_sent();
-        if self.broken.is_some() { None } else { Some(Leave(self)) }
+        (self.broken.is_none() && self.sending < TRANSMIT_SHAPE.depth).then_some(Leave(self))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

@@ -12,7 +12,7 @@ mod tests;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet};
 use smoltcp::socket::{dhcpv4, tcp};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv4Address, Ipv4Cidr};
@@ -28,8 +28,8 @@ pub use page::{REQUEST, Respond, TIME};
 /// Connections at the same time; a ninth is refused by the protocol. 10 KiB of buffers each.
 pub const CONNECTIONS: usize = 8;
 
-/// Rounds of frames that one poll takes at most, so that a flood cannot keep the idle loop.
-const ROUNDS: usize = 64;
+/// Rounds of one poll, of a queue full of frames each at most, so that a flood cannot keep the idle loop.
+const ROUNDS: usize = 32;
 
 /// Why there is no network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -104,8 +104,9 @@ impl<D: Device> Net<D> {
     /// then it wants to be called again, or when the card interrupts ([`Net::listen`]). Waiting longer delays, nothing else.
     pub fn poll(&mut self, now: Duration, respond: Respond<'_>) -> Duration {
         for _ in 0..ROUNDS {
-            let changed = self.interface.poll(instant(now), &mut self.link, &mut self.sockets);
-            let mut stirred = self.follow_lease();
+            self.interface.poll_maintenance(instant(now));
+            let mut stirred = self.take_frames(now);
+            stirred |= self.follow_lease();
             for (handle, page) in &mut self.pages {
                 let socket = self.sockets.get_mut::<tcp::Socket<'_>>(*handle);
                 let before = (socket.state(), socket.send_queue());
@@ -114,7 +115,8 @@ impl<D: Device> Net<D> {
                 }
                 stirred |= before != (socket.state(), socket.send_queue());
             }
-            if !stirred && changed == smoltcp::iface::PollResult::None {
+            let sent = self.interface.poll_egress(instant(now), &mut self.link, &mut self.sockets);
+            if !stirred && sent == PollResult::None {
                 break;
             }
         }
@@ -122,6 +124,12 @@ impl<D: Device> Net<D> {
         let page = deadlines.min().map(|deadline| deadline.saturating_sub(now));
         let protocols = self.interface.poll_delay(instant(now), &self.sockets).map(Duration::from);
         [page, protocols].into_iter().flatten().min().unwrap_or(Duration::MAX)
+    }
+
+    /// Takes some of the frames that came. True if there were any.
+    fn take_frames(&mut self, now: Duration) -> bool {
+        let mut one = || self.interface.poll_ingress_single(instant(now), &mut self.link, &mut self.sockets);
+        (0..RECEIVE_SHAPE.depth).take_while(|_| one() != PollIngressSingleResult::None).count() > 0
     }
 
     /// To be called before resting: the card interrupts when a frame comes. True if there is one already: poll again instead.

@@ -358,7 +358,26 @@ fn a_card_that_takes_no_frames_costs_nothing_but_frames() {
         world.step(Duration::from_secs(10));
     }
     let counts = world.net.state().counts;
-    assert!(counts.sent <= 16 && counts.dropped > 0, "{counts:?}");
+    assert_eq!((counts.sent, counts.dropped), (16, 0));
+}
+
+#[test]
+fn a_flood_does_not_keep_who_polls() {
+    // A frame for this card is always there.
+    let frame: Vec<u8> = CARD.into_iter().chain([2, 0, 0, 0, 0, 1, 8, 6]).chain([0; 50]).collect();
+    let seen = Rc::new(RefCell::new(0_u32));
+    let counted = Rc::clone(&seen);
+    let answering = Box::new(move |request: &Request| {
+        *counted.borrow_mut() += 1;
+        Some(([vec![0; 12], frame.clone()].concat(), request.room.min(76)))
+    });
+    let settings = CARD.into_iter().chain([1, 0]).collect();
+    let device = FakeDevice::new(wants::NET_QUEUES, wants::NET_FEATURES, settings, answering);
+    let mut net = Net::new(device, 80, 1, Duration::ZERO).unwrap();
+    net.poll(Duration::from_millis(1), &mut |_| Vec::new());
+    let counts = net.state().counts;
+    assert!(counts.received >= 16 && counts.received <= 1024, "{counts:?}");
+    assert!(*seen.borrow() >= 16);
 }
 
 #[test]

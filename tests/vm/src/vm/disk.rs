@@ -71,10 +71,10 @@ impl Disk {
         let read_errors = self
             .unreadable
             .iter()
-            .map(|sector| json!({ "event": "read_aio", "sector": sector, "errno": 5, "once": false }));
+            .map(|sector| json!({ "event": "read_aio", "iotype": "read", "sector": sector, "errno": 5, "once": false }));
         let mut errors: Vec<Value> = read_errors.collect();
         if self.refuses_writes {
-            errors.push(json!({ "event": "write_aio", "errno": 5, "once": false }));
+            errors.push(json!({ "event": "write_aio", "iotype": "write", "errno": 5, "once": false }));
         }
         if !errors.is_empty() {
             file = json!({ "driver": "blkdebug", "image": file, "inject-error": errors });

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `config` | which machine: QEMU's arguments |
 //! | [`disk`] | its disks: plain, failing at given places, slow |
+//! | [`store`] | a store as a disk, to be damaged at known places |
 //! | `serial` | what it wrote so far, with a lock and a time-out |
 //! | [`qmp`] | QEMU's monitor |
 //! | `console` | lines in, answers out, log lines apart |
@@ -20,6 +21,7 @@ pub mod disk;
 pub mod listing;
 pub mod qmp;
 mod serial;
+pub mod store;
 pub mod turns;
 
 use std::fs::{self, File};

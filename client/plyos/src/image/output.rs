@@ -1,0 +1,88 @@
+//! The files: the image and the pinned roots. Each appears whole or not at all, and nothing is written over.
+
+use super::contents::Gathered;
+use super::options::{Format, StoreImage};
+use plyos_disk_image::{Plan, qcow2};
+use plyos_report::{ExitCode, Failure, OrFail, Progress};
+use plyos_storefile::{Access, FileDevice};
+use std::fs::Permissions;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use tempfile::NamedTempFile;
+
+/// Refuses a path at which something is.
+pub fn must_be_free(path: &Path) -> Result<(), Failure> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let line = format!("there is something at {}; remove it first or choose another name", path.display());
+    Err(Failure::new(ExitCode::Conflict, line))
+}
+
+/// The folder that a file is to be in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Writes the image and the roots beside it; gives the bytes of the image's file.
+pub fn write(
+    args: &StoreImage,
+    gathered: &Gathered<'_>,
+    plan: &Plan,
+    progress: &Progress,
+) -> Result<u64, Failure> {
+    let path = args.out.as_path();
+    let image = image(args, gathered, plan, progress)?;
+    let len = image.as_file().metadata().or_fail(ExitCode::Failure, writing(path))?.len();
+    let roots_path = args.roots_path();
+    let mut roots = beside(&roots_path)?;
+    roots.write_all(&gathered.pins.emit()).or_fail(ExitCode::Failure, writing(&roots_path))?;
+    keep(roots, &roots_path)?;
+    keep(image, path)?;
+    Ok(len)
+}
+
+fn image(
+    args: &StoreImage,
+    gathered: &Gathered<'_>,
+    plan: &Plan,
+    progress: &Progress,
+) -> Result<NamedTempFile, Failure> {
+    let path = args.out.as_path();
+    let raw = beside(path)?;
+    raw.as_file().set_len(plan.len()).or_fail(ExitCode::Failure, writing(path))?;
+    let device = FileDevice::open(raw.path(), Access::Write).or_fail(ExitCode::Failure, writing(path))?;
+    let bar = progress.bytes("writing chunks", plan.stored_bytes());
+    let written =
+        plyos_disk_image::write(&device, &gathered.contents, plan, gathered, |bytes| bar.inc(bytes));
+    bar.finish_and_clear();
+    written.map(drop).or_fail(ExitCode::Store, writing(path))?;
+    match args.format {
+        Format::Raw => Ok(raw),
+        Format::Qcow2 => {
+            let packed = beside(path)?;
+            let mut out = BufWriter::with_capacity(1 << 20, packed.as_file());
+            let written = qcow2::write(&device, plan.used_len(), &mut out).and_then(|()| out.flush());
+            written.or_fail(ExitCode::Failure, writing(path))?;
+            drop(out);
+            Ok(packed)
+        }
+    }
+}
+
+/// A file in the same folder, gone again unless it is kept. Readable for all, as stores are.
+fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".plyos-image-").permissions(Permissions::from_mode(0o644));
+    builder.tempfile_in(folder_of(path)).or_fail(ExitCode::Failure, writing(path))
+}
+
+fn keep(file: NamedTempFile, path: &Path) -> Result<(), Failure> {
+    file.as_file().sync_all().or_fail(ExitCode::Failure, writing(path))?;
+    file.persist_noclobber(path).map(drop).or_fail(ExitCode::Failure, writing(path))
+}
+
+fn writing(path: &Path) -> String {
+    format!("writing {}", path.display())
+}

@@ -1,0 +1,16 @@
+//! The kernel over stores that `pkg` made: what it shows, what it refuses, what it survives.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may panic"
+)]
+
+mod damage;
+mod fuzzed;
+mod network;
+mod reading;
+mod same;
+mod slots;
+mod versions;
