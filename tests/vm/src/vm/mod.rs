@@ -2,7 +2,7 @@
 //!
 //! [`Config`] says what machine, [`Vm`] is one that runs. Whatever a test does, the machine ends with its value and at most
 //! [`turns::MOST`] run at a time on this host, over all test programs. When the test has failed, all that the machine wrote stays below
-//! `target/vm-logs`.
+//! `target/vm-logs` (`PLYOS_VM_LOGS=1` keeps that of every machine).
 //!
 //! | module | idea |
 //! | --- | --- |
@@ -171,7 +171,7 @@ impl Drop for Vm {
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.serial.finish();
-        if std::thread::panicking() {
+        if std::thread::panicking() || std::env::var_os("PLYOS_VM_LOGS").is_some() {
             self.keep_log();
         }
     }
