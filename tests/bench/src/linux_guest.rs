@@ -113,11 +113,10 @@ impl Guest {
             .arg("-initrd")
             .arg(&self.initrd)
             .arg("-drive")
-            .arg(format!("if=none,id=disk,format=raw,read-only=on,file={}", image.path.display()))
+            .arg(format!("if=none,id=disk,format=raw,readonly=on,file={}", image.path.display()))
             .args(["-device", device])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .spawn()
             .context("starting QEMU")?;
         let (mut mounted, mut lines) = (None, Vec::new());
