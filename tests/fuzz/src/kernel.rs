@@ -3,10 +3,15 @@
 //!
 //! The input is a list of edits. Most of a store stands below hashes, so an edit of a record or the directory makes the hashes above it
 //! right again: the parsers behind them see it, as they would see what somebody wrote who can write the disk.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "it makes its own store, and takes numbers within its own lists"
+)]
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use plyos_blockstore::layout::{SUPERBLOCK_OFFSETS, superblock};
 use plyos_blockstore::{BlockDevice, Directory, Extent, Superblock, open};
@@ -240,7 +245,7 @@ fn original() -> &'static Original {
 pub fn is_whole() -> bool {
     let original = original();
     let device = Edited { original, edits: Mutex::default() };
-    let Ok(system) = boot(device, pins(&[ROOT]), Arc::new(means()).0.clone(), Options::default(), NOW) else {
+    let Ok(system) = boot(device, pins(&[ROOT]), means().0, Options::default(), NOW) else {
         return false;
     };
     let shown = system.shown();
