@@ -24,8 +24,10 @@ const MODULES: [&str; 10] = [
     "fs/squashfs/squashfs.ko",
 ];
 
-/// Longest run of a guest.
-const LIMIT: &str = "300";
+/// Longest run of a guest, in seconds.
+const LIMIT: &str = "150";
+/// On a busy host Linux may fail to calibrate its clock on a microvm, and then stands still: such a run is begun again.
+const TRIES: usize = 3;
 
 /// Kernel and initial RAM disk.
 pub struct Guest {
@@ -85,6 +87,17 @@ impl Guest {
 
     /// Boots the guest with an image. With a file of it, and a number of reads, it measures as the console's `bench` does.
     pub fn run(&self, kind: Kind, memory: u32, image: &Image, file: Option<(&str, u32)>) -> Result<Run> {
+        let mut last = self.run_once(kind, memory, image, file);
+        for _ in 1..TRIES {
+            if last.is_ok() {
+                break;
+            }
+            last = self.run_once(kind, memory, image, file);
+        }
+        last
+    }
+
+    fn run_once(&self, kind: Kind, memory: u32, image: &Image, file: Option<(&str, u32)>) -> Result<Run> {
         let (machine, device) = match kind {
             Kind::Q35 => ("q35", "virtio-blk-pci,drive=disk"),
             // Debian's kernel knows devices in memory from ACPI alone.
