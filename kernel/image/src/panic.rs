@@ -10,11 +10,9 @@ use plyos_kernel_machine::{backtrace, cpu, serial};
 /// What the tests see as status of QEMU: 2 × this + 1.
 const EXIT_CODE: u8 = 0x40;
 
-static AFTER: AtomicU8 = AtomicU8::new(AfterPanic::Halt as u8);
-
-/// Says what a panic does after its text.
+/// Says what a panic does after its text, once the whole command line is read; the machine looks for this word before that.
 pub fn set(after: AfterPanic) {
-    AFTER.store(after as u8, Ordering::Relaxed);
+    power::set_after_panic(after);
 }
 
 #[panic_handler]
@@ -36,12 +34,12 @@ fn on_panic(info: &PanicInfo<'_>) -> ! {
         }
         _ => {}
     }
-    match AFTER.load(Ordering::Relaxed) {
-        after if after == AfterPanic::Exit as u8 => {
+    match power::after_panic() {
+        AfterPanic::Exit => {
             power::debug_exit(EXIT_CODE);
             power::reset()
         }
-        after if after == AfterPanic::Reset as u8 => power::reset(),
-        _ => power::halt(),
+        AfterPanic::Reset => power::reset(),
+        AfterPanic::Halt => power::halt(),
     }
 }

@@ -16,7 +16,7 @@ use spin::Mutex;
 use crate::host::{Mounted, StoreDisk};
 use crate::log::{Journaled, told};
 
-/// Of the heap, what the cache may have when the command line says nothing.
+/// Of the heap, what the cache may have at most, and has when the command line says nothing.
 const CACHE_SHARE: u64 = 2;
 
 /// Spent on decompression, and what came out.
@@ -76,7 +76,11 @@ fn try_mount(
         return Err(reason("zstd finds its workspace too small; this is a defect of the kernel"));
     };
     let means = Means { decompress: Arc::new(Frames(Mutex::new(zstd))), log: Arc::new(Journaled) };
-    let cache = words.cache.unwrap_or(memory::heap::counts().total / CACHE_SHARE);
+    let most = memory::heap::counts().total / CACHE_SHARE;
+    let cache = words.cache.unwrap_or(most).min(most);
+    if let Some(asked) = words.cache.filter(|asked| *asked > most) {
+        told!(Warning, "cache={asked} is more than half of the heap; it is {most} bytes");
+    }
     let options = Options {
         slot: words.slot,
         read_only: words.read_only,

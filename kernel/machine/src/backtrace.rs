@@ -6,7 +6,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::memory;
+use crate::processor;
 
 /// Callers that are shown; a function that calls itself counts once.
 const DEPTH: usize = 32;
@@ -72,16 +72,13 @@ fn line(out: &mut impl fmt::Write, number: usize, at: u64) -> fmt::Result {
     }
 }
 
-/// The frame at an address: the next frame and the return address.
+/// The frame at an address: the next frame and the return address. No lock is taken for it: the code that panics may hold it.
 fn read(frame: u64) -> Option<[u64; 2]> {
     let at = core::ptr::with_exposed_provenance::<u64>(frame as usize);
-    let last = at.cast::<u8>().wrapping_add(15);
-    if frame == 0 || !frame.is_multiple_of(8) {
+    if !frame.is_multiple_of(8) || !processor::on_a_stack(frame..frame.checked_add(16)?) {
         return None;
     }
-    memory::translate(at.cast())?;
-    memory::translate(last)?;
-    // SAFETY: I12: mapped and readable, as was just looked up; whatever is there is only shown.
+    // SAFETY: I12: on one of the kernel's stacks, as was just looked up; whatever is there is only shown.
     let (next, caller) = unsafe { (at.read_volatile(), at.wrapping_add(1).read_volatile()) };
     (caller != 0).then_some([next, caller])
 }

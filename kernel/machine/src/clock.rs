@@ -53,18 +53,20 @@ fn measure() -> Option<u64> {
     let begin = cpu::timestamp();
     // A timer that stands still is given up: 2 ms are some 10,000 reads.
     for _ in 0..1_000_000 {
-        let passed = elapsed(first, latch());
+        let passed = elapsed(first, latch())?;
         let now = cpu::timestamp();
         if passed >= SPAN {
-            return Some((now - begin) * INPUT / u64::from(passed));
+            return Some(now.checked_sub(begin)?.checked_mul(INPUT)? / u64::from(passed));
         }
     }
     None
 }
 
-/// Input cycles from one reading of the counter, which counts down, to the next.
-fn elapsed(first: u16, now: u16) -> u16 {
-    if now <= first { first - now } else { first + (DIVISOR - now) }
+/// Input cycles from one reading of the counter, which counts down from [`DIVISOR`], to the next. `None` when it shows more than
+/// that: the timer is not what it was set up to be.
+fn elapsed(first: u16, now: u16) -> Option<u16> {
+    let _ = DIVISOR.checked_sub(first.max(now))?;
+    Some(if now <= first { first - now } else { first + (DIVISOR - now) })
 }
 
 fn latch() -> u16 {

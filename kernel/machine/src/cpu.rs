@@ -9,36 +9,39 @@ pub fn timestamp() -> u64 {
     unsafe { _rdtsc() }
 }
 
+// What lets interrupts in or keeps them out is not `nomem`: handlers write to what others read, so no access to memory may be
+// moved over these instructions.
+
 /// Stops until an interrupt comes.
 pub fn halt() {
     // SAFETY: I2: HLT changes no memory of ours; interrupt handlers keep to I5.
-    unsafe { asm!("hlt", options(nomem, nostack, preserves_flags)) };
+    unsafe { asm!("hlt", options(nostack, preserves_flags)) };
 }
 
 /// Lets interrupts in and stops until one comes; afterwards none come. One that is pending when this is called ends it at once,
 /// for STI takes effect after the next instruction.
 pub fn enable_interrupts_and_halt() {
     // SAFETY: I2, I5: descriptors and interrupt stacks stand before anybody waits.
-    unsafe { asm!("sti", "hlt", "cli", options(nomem, nostack)) };
+    unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
 }
 
 /// Interrupts may come from now on.
 pub(crate) fn enable_interrupts() {
     // SAFETY: I5: called when descriptors and interrupt stacks stand.
-    unsafe { asm!("sti", options(nomem, nostack)) };
+    unsafe { asm!("sti", options(nostack)) };
 }
 
 /// No interrupts from now on.
 pub fn disable_interrupts() {
     // SAFETY: I2: clearing the flag can only defer what would happen.
-    unsafe { asm!("cli", options(nomem, nostack)) };
+    unsafe { asm!("cli", options(nostack)) };
 }
 
 /// Runs `work` without interrupts, and puts the flag back as it was.
 pub fn without_interrupts<T>(work: impl FnOnce() -> T) -> T {
     let flags: u64;
     // SAFETY: I2: pushes and pops one word of the stack in use; no red zone lies below it (I4).
-    unsafe { asm!("pushfq", "pop {}", out(reg) flags, options(nomem, preserves_flags)) };
+    unsafe { asm!("pushfq", "pop {}", out(reg) flags, options(preserves_flags)) };
     disable_interrupts();
     let result = work();
     if flags & (1 << 9) != 0 {
@@ -58,8 +61,20 @@ pub struct Features {
     pub umip: bool,
     /// Pages of 1 GiB.
     pub gigabyte_pages: bool,
-    /// Pages that cannot be executed.
+    /// Pages that cannot be executed. The kernel needs them: [`Features::require`].
     pub no_execute: bool,
+}
+
+/// Bits of a physical address that the kernel uses at most: so much lies between the direct map and what comes behind it.
+const MOST_PHYSICAL_BITS: u32 = 46;
+/// What processors have that do not tell.
+const LEAST_PHYSICAL_BITS: u32 = 36;
+
+/// The end of physical memory that this processor can reach and the kernel has room for: page tables that map an address from here
+/// on are faults.
+pub fn physical_end() -> u64 {
+    let told = (__cpuid(0x8000_0000).eax >= 0x8000_0008).then(|| __cpuid(0x8000_0008).eax & 0xff);
+    1 << told.unwrap_or(LEAST_PHYSICAL_BITS).min(MOST_PHYSICAL_BITS)
 }
 
 impl Features {
@@ -76,6 +91,17 @@ impl Features {
             gigabyte_pages: bit(extended.map(|leaf| leaf.edx), 26),
             no_execute: bit(extended.map(|leaf| leaf.edx), 20),
         }
+    }
+}
+
+impl Features {
+    /// Ends the start on a processor that the kernel cannot protect itself on.
+    pub(crate) fn require(&self) {
+        assert!(
+            self.no_execute,
+            "this processor does not forbid to execute data (NX), and the kernel relies on it: switch it on in the firmware \
+             (NX, XD, Execute Disable), or give the virtual machine another processor"
+        );
     }
 }
 

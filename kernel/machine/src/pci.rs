@@ -15,8 +15,8 @@ const ADDRESS: Port = Port::new(0xcf8);
 /// The register itself. It can give a device the right to memory: see I15 at [`Function`].
 const DATA: Port = Port::new(0xcfc);
 
-/// A function of a device on a bus. Only `virtio::transport` writes its settings, and gives the device the right to reach memory
-/// (I15) after it has been reset.
+/// A function of a device on a bus. Only `virtio` writes its settings: it takes the right to reach memory from every device, and gives
+/// it to one that is started when that has ended a reset (I15).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Function {
     bus: u8,

@@ -1,5 +1,7 @@
 //! Ways to end: a test's exit, reset, power off, halt.
 
+use core::sync::atomic::{AtomicU8, Ordering};
+
 use crate::cpu;
 use crate::port::Port;
 
@@ -13,6 +15,35 @@ pub enum AfterPanic {
     Reset,
     /// End QEMU with a status, for tests.
     Exit,
+}
+
+/// What a panic does after its text, as a number of [`AfterPanic`].
+static AFTER_PANIC: AtomicU8 = AtomicU8::new(AfterPanic::Halt as u8);
+
+impl AfterPanic {
+    /// What a command line's last word `panic=` says, read without memory: for panics before there is any. The whole command line
+    /// is read later (`plyos_kernel_logic::command_line`), and words that make no sense are told then.
+    pub(crate) fn read(command_line: &str) -> Self {
+        let named = |word: &str| match word.strip_prefix("panic=")? {
+            "halt" => Some(Self::Halt),
+            "reset" => Some(Self::Reset),
+            "exit" => Some(Self::Exit),
+            _ => None,
+        };
+        command_line.split_ascii_whitespace().filter_map(named).next_back().unwrap_or_default()
+    }
+}
+
+/// Says what a panic does after its text.
+pub fn set_after_panic(after: AfterPanic) {
+    AFTER_PANIC.store(after as u8, Ordering::Relaxed);
+}
+
+/// What a panic does after its text.
+pub fn after_panic() -> AfterPanic {
+    let number = AFTER_PANIC.load(Ordering::Relaxed);
+    let known = [AfterPanic::Halt, AfterPanic::Reset, AfterPanic::Exit];
+    known.into_iter().find(|after| *after as u8 == number).unwrap_or_default()
 }
 
 /// QEMU's isa-debug-exit, where the test put it: `code` becomes the status 2 × code + 1. Returns where there is no such device.

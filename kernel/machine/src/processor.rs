@@ -3,6 +3,7 @@
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::mem::size_of;
+use core::ops::Range;
 
 /// Which interrupt stack a trap uses. Traps of different stacks may meet; two of one stack cannot (I5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,12 +127,22 @@ pub(crate) fn start() {
     }
 }
 
-/// Addresses of the pages below stacks, which are never mapped.
+unsafe extern "C" {
+    /// From start.s: the page below the main stack, and its end.
+    static boot_stack_guard: u8;
+    static boot_stack_end: u8;
+}
+
+/// Whether these addresses lie on one stack of the kernel: the main one, or one for interrupts.
+pub(crate) fn on_a_stack(range: Range<u64>) -> bool {
+    let [interrupts @ .., main] = guard_pages();
+    let inside = |guard: u64, end: u64| guard + PAGE as u64 <= range.start && range.end <= end;
+    inside(main, (&raw const boot_stack_end).addr() as u64)
+        || interrupts.iter().any(|guard| inside(*guard, guard + size_of::<GuardedStack>() as u64))
+}
+
+/// Addresses of the pages below stacks, which are never mapped; the main stack's is the last.
 pub(crate) fn guard_pages() -> [u64; STACKS + 1] {
-    unsafe extern "C" {
-        /// From start.s.
-        static boot_stack_guard: u8;
-    }
     let mut pages = [(&raw const boot_stack_guard).addr() as u64; STACKS + 1];
     let first = PROCESSOR.0.get().addr() as u64;
     for (number, page) in pages.iter_mut().take(STACKS).enumerate() {

@@ -1,10 +1,12 @@
 //! Traps: faults of the processor and interrupts of devices.
 //!
 //! Each vector has a stub of 16 bytes that leads to one common path, which saves all registers, the SSE state too (the
-//! precompiled `core` uses it), and calls [`on_trap`]. A fault of the kernel is the end: registers, a backtrace, a panic.
+//! precompiled `core` uses it), and calls [`on_trap`]. A fault of the kernel is the end: a panic with the registers and a backtrace of what
+//! faulted.
 
 use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
+use core::fmt;
 
 use crate::processor::{CODE, InterruptStack, TablePointer};
 use crate::{backtrace, cpu, interrupts};
@@ -104,6 +106,17 @@ struct Frame {
     ss: u64,
 }
 
+impl fmt::Display for Frame {
+    /// The general registers, four to a line.
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, .. } = self;
+        writeln!(to, "  rax {rax:#018x}  rbx {rbx:#018x}  rcx {rcx:#018x}  rdx {rdx:#018x}")?;
+        writeln!(to, "  rsi {rsi:#018x}  rdi {rdi:#018x}  rbp {rbp:#018x}  rsp {rsp:#018x}")?;
+        writeln!(to, "  r8  {r8:#018x}  r9  {r9:#018x}  r10 {r10:#018x}  r11 {r11:#018x}")?;
+        write!(to, "  r12 {r12:#018x}  r13 {r13:#018x}  r14 {r14:#018x}  r15 {r15:#018x}")
+    }
+}
+
 /// An interrupt gate (Intel SDM volume 3, 7.14.1), as two words.
 type Gate = [u64; 2];
 
@@ -179,10 +192,13 @@ extern "C" fn on_trap(frame: &Frame) {
             _ => "reading",
         };
         let why = if frame.error & 1 == 0 { "nothing is mapped there" } else { "it is not allowed" };
-        panic!("{name}: {how} at {at:#x}: {why}; at instruction {:#x}, stack {:#x}", frame.rip, frame.rsp);
+        panic!(
+            "{name}: {how} at {at:#x}: {why}; at instruction {:#x}, stack {:#x}\n{frame}",
+            frame.rip, frame.rsp
+        );
     }
     panic!(
-        "{name} (vector {}, error code {:#x}) at instruction {:#x}, stack {:#x}, flags {:#x}",
+        "{name} (vector {}, error code {:#x}) at instruction {:#x}, stack {:#x}, flags {:#x}\n{frame}",
         frame.vector, frame.error, frame.rip, frame.rsp, frame.flags
     );
 }

@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use core::ffi::c_void;
+use core::ptr::NonNull;
 
 use zstd_sys::{
     ZSTD_DCtx, ZSTD_decompressDCtx, ZSTD_estimateDCtxSize, ZSTD_findFrameCompressedSize,
@@ -18,9 +19,9 @@ pub struct BadFrame;
 
 /// A decompressor with its workspace, about 95 KiB.
 pub struct Zstd {
-    context: *mut ZSTD_DCtx,
-    /// The context lies in here.
-    _workspace: Box<[u64]>,
+    context: NonNull<ZSTD_DCtx>,
+    /// The context lies in here. No box: moving one would say that nothing else points into it.
+    workspace: NonNull<[u64]>,
 }
 
 // SAFETY: I18: the context is a piece of memory that belongs to this value alone; the library has no state besides.
@@ -31,10 +32,12 @@ impl Zstd {
     pub fn new() -> Option<Self> {
         // SAFETY: I18: computes a number.
         let size = unsafe { ZSTD_estimateDCtxSize() };
-        let mut workspace = vec![0u64; size.div_ceil(size_of::<u64>())].into_boxed_slice();
+        let words = size.div_ceil(size_of::<u64>());
+        let workspace = NonNull::from(Box::leak(vec![0u64; words].into_boxed_slice()));
         // SAFETY: I18: the workspace is aligned to eight bytes, as the library asks, has this size, and lives as long as the context.
-        let context = unsafe { ZSTD_initStaticDCtx(workspace.as_mut_ptr().cast(), size_of_val(&*workspace)) };
-        (!context.is_null()).then_some(Self { context, _workspace: workspace })
+        let context = unsafe { ZSTD_initStaticDCtx(workspace.as_ptr().cast(), words * size_of::<u64>()) };
+        // Without a context, which would be a defect, the workspace is lost.
+        NonNull::new(context).map(|context| Self { context, workspace })
     }
 
     /// Decompresses one whole frame into `out`, all of it.
@@ -51,9 +54,17 @@ impl Zstd {
             return Err(BadFrame);
         }
         // SAFETY: I18: reads at most `length` bytes and writes at most `out.len()`; the context is this value's alone.
-        let made =
-            unsafe { ZSTD_decompressDCtx(self.context, out.as_mut_ptr().cast(), out.len(), from, length) };
+        let made = unsafe {
+            ZSTD_decompressDCtx(self.context.as_ptr(), out.as_mut_ptr().cast(), out.len(), from, length)
+        };
         if made == out.len() { Ok(()) } else { Err(BadFrame) }
+    }
+}
+
+impl Drop for Zstd {
+    fn drop(&mut self) {
+        // SAFETY: I18: it came from a box, in `new`, and nothing points into it any more: the context ends with this value.
+        drop(unsafe { Box::from_raw(self.workspace.as_ptr()) });
     }
 }
 

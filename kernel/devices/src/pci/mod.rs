@@ -143,6 +143,19 @@ pub fn interrupt_line(config: &impl ConfigSpace) -> Option<u8> {
     (matches!(pin, 1..=4) && line < 16).then_some(line)
 }
 
+/// Lets the function answer at its windows, and nothing more: what it was told before it may go on doing, so it is reset before it
+/// may reach memory ([`enable`]).
+pub fn answer(config: &mut impl ConfigSpace) {
+    let command = config.read(COMMAND) & 0xffff;
+    config.write(COMMAND, command & !COMMAND_MASTER | COMMAND_MEMORY | COMMAND_NO_LINE_INTERRUPT);
+}
+
+/// Whether the function is a bridge to another bus of any kind: what lies behind reaches memory by its leave.
+pub fn is_bridge(config: &impl ConfigSpace) -> bool {
+    let [.., base] = config.read(CLASS).to_le_bytes();
+    base == 0x06
+}
+
 /// Lets the function answer at its windows, read and write memory, and use its interrupt line if it has one.
 pub fn enable(config: &mut impl ConfigSpace) {
     let quiet = if interrupt_line(config).is_some() { 0 } else { COMMAND_NO_LINE_INTERRUPT };

@@ -127,6 +127,10 @@ fn a_function_may_reach_memory_and_interrupt_only_while_it_is_enabled() {
     let command = |fake: &Fake| fake.words[1] & 0xffff;
     fake.words[15] = 0x0000_010b;
     assert_eq!(interrupt_line(&fake), Some(11));
+    // As firmware left it: it may reach memory, which an answer must not keep.
+    fake.words[1] |= COMMAND_MASTER;
+    answer(&mut fake);
+    assert_eq!(command(&fake), COMMAND_IO | COMMAND_MEMORY | COMMAND_NO_LINE_INTERRUPT);
     enable(&mut fake);
     assert_eq!(command(&fake), COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER);
     disable(&mut fake);
@@ -137,6 +141,21 @@ fn a_function_may_reach_memory_and_interrupt_only_while_it_is_enabled() {
         enable(&mut fake);
         assert_eq!(interrupt_line(&fake), None);
         assert_ne!(command(&fake) & COMMAND_NO_LINE_INTERRUPT, 0);
+    }
+}
+
+#[test]
+fn bridges_of_any_kind_are_told_from_devices() {
+    for (class, bridge) in [
+        (0x0604_0001, true),
+        (0x0601_0000, true),
+        (0x0600_0000, true),
+        (0x0106_0100, false),
+        (0xff00_0600, false),
+    ] {
+        let mut fake = disk();
+        fake.words[2] = class;
+        assert_eq!(is_bridge(&fake), bridge, "{class:#x}");
     }
 }
 

@@ -5,6 +5,7 @@
 
 use core::arch::global_asm;
 
+use crate::power::{self, AfterPanic};
 use crate::{apic, clock, cpu, interrupts, memory, processor, serial, traps};
 
 mod start_info;
@@ -38,7 +39,9 @@ extern "C" fn machine_start(info: u64) -> ! {
     processor::start();
     traps::start();
     let info = StartInfo::read(info);
+    power::set_after_panic(AfterPanic::read(info.command_line()));
     let features = cpu::Features::read();
+    features.require();
     cpu::protect(&features);
     memory::start(&info, &features);
     apic::start();

@@ -50,9 +50,16 @@ start32:
     mov cr4, eax
     lea eax, [boot_root]
     mov cr3, eax
+    // No-execute only if the processor has it: setting it on another is a fault, and Rust tells of it (Features::require).
+    mov eax, 0x80000001
+    cpuid
+    and edx, 0x100000               // bit 20: it has
+    shr edx, 9                      // bit 11 of EFER: on
+    mov esi, edx
     mov ecx, 0xc0000080             // EFER: long mode, no-execute
     rdmsr
-    or eax, 0x900
+    or eax, 0x100
+    or eax, esi
     wrmsr
     mov eax, cr0
     and eax, 0xfffffffb             // EM off
@@ -105,4 +112,5 @@ start_high:
 boot_stack_guard:
     .skip 4096
     .skip 262144
+.global boot_stack_end
 boot_stack_end:

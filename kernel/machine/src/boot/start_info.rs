@@ -7,6 +7,7 @@
 use core::ops::Range;
 use core::slice;
 
+use crate::cpu;
 use crate::memory::{PhysAddr, direct_map};
 
 /// Regions of memory that are read; more are passed over.
@@ -103,13 +104,15 @@ impl StartInfo {
         if count > MAX_REGIONS {
             self.oddity = "the memory map has more than 64 regions; the others were passed over";
         }
+        // What lies beyond is reached by nobody, RAM or not; and nothing overflows that computes with these addresses.
+        let most = cpu::physical_end();
         for number in 0..count.min(MAX_REGIONS) {
             let entry = at.saturating_add(number as u64 * 24);
             let Some(entry) = bytes(entry..entry.saturating_add(24)) else { break };
             let (start, length) = (u64_at(entry, 0), u64_at(entry, 8));
             let kind = if u32_at(entry, 16) == 1 { RegionKind::Ram } else { RegionKind::Reserved };
             if let Some(place) = self.regions.get_mut(self.region_count) {
-                *place = Region { start, end: start.saturating_add(length), kind };
+                *place = Region { start: start.min(most), end: start.saturating_add(length).min(most), kind };
                 self.region_count += 1;
             }
         }

@@ -18,19 +18,18 @@ const MAPPED: u64 = 1 << 32;
 
 static FRAMES: Mutex<Option<Frames<'static>>> = Mutex::new(None);
 
-/// Takes all usable memory but what kernel, command line and module lie in.
+/// Takes all usable memory but what kernel, command line and module lie in, and what another region says is no RAM.
 pub(super) fn start(info: &StartInfo) {
     let ram = || info.regions().iter().filter(|region| region.kind == RegionKind::Ram);
     let end = ram().map(|region| region.end / FRAME_SIZE).max().unwrap_or_default().min(MAX_FRAMES);
     let kernel = kernel_range();
     let [command_line, module] = info.kept();
     let words = Frames::words(end);
-    let kept = [kernel, command_line, module];
-    let Some(bits_at) = ram().find_map(|region| place(region, words * 8, &kept)) else { return };
-    let kept = {
-        let [kernel, command_line, module] = kept;
-        [kernel, command_line, module, bits_at..bits_at + words * 8]
-    };
+    let others = info.regions().iter().filter(|region| region.kind == RegionKind::Reserved);
+    let kept =
+        [kernel, command_line, module].into_iter().chain(others.map(|region| region.start..region.end));
+    let Some(bits_at) = ram().find_map(|region| place(region, words * 8, kept.clone())) else { return };
+    let kept = kept.chain(core::iter::once(bits_at..bits_at + words * 8));
     // SAFETY: I6: mapped by the first page tables (below 4 GiB), inside RAM, apart from all that is kept, and never added below:
     // this is its only user, for ever.
     let bits = unsafe { slice::from_raw_parts_mut(direct_map(PhysAddr(bits_at)).cast(), words as usize) };
@@ -40,8 +39,8 @@ pub(super) fn start(info: &StartInfo) {
         while at < region.end && region.end - at >= FRAME_SIZE {
             // Up to the next thing that is kept, then on behind it.
             let next =
-                kept.iter().filter(|kept| kept.end > at && !kept.is_empty()).min_by_key(|kept| kept.start);
-            let until = next.map_or(region.end, |kept| kept.start.min(region.end));
+                kept.clone().filter(|kept| kept.end > at && !kept.is_empty()).min_by_key(|kept| kept.start);
+            let until = next.as_ref().map_or(region.end, |kept| kept.start.min(region.end));
             frames.add(at / FRAME_SIZE..until.max(at) / FRAME_SIZE);
             match next {
                 Some(kept) if kept.start < region.end => at = kept.end.next_multiple_of(FRAME_SIZE),
@@ -53,9 +52,9 @@ pub(super) fn start(info: &StartInfo) {
 }
 
 /// An address for `len` bytes in a region, below what is mapped and apart from what is kept.
-fn place(region: &Region, len: u64, kept: &[Range<u64>]) -> Option<u64> {
+fn place(region: &Region, len: u64, kept: impl Iterator<Item = Range<u64>> + Clone) -> Option<u64> {
     let mut at = region.start.max(FIRST).next_multiple_of(FRAME_SIZE);
-    while let Some(hit) = kept.iter().find(|kept| kept.start < at + len && at < kept.end) {
+    while let Some(hit) = kept.clone().find(|kept| kept.start < at + len && at < kept.end) {
         at = hit.end.next_multiple_of(FRAME_SIZE);
     }
     (at + len <= region.end.min(MAPPED)).then_some(at)

@@ -26,9 +26,9 @@ pub struct HeapCounts {
     pub peak: u64,
 }
 
-/// Takes what is needed to begin.
+/// Takes what is needed to begin. Without it this is the end.
 pub(super) fn start() {
-    take(FIRST);
+    assert!(take(FIRST), "there is no memory for the heap: {} KiB in one piece are needed", FIRST >> 10);
 }
 
 /// Grows the heap to `limit` bytes, or without one to three quarters of the memory. Where no run of frames is that long, or so

@@ -10,7 +10,7 @@ use super::{
     kernel_range, kernel_rodata_start, kernel_text_start, symbol,
 };
 use crate::boot::{RegionKind, StartInfo};
-use crate::cpu::Features;
+use crate::cpu::{self, Features};
 use crate::processor;
 
 const PRESENT: u64 = 1;
@@ -57,20 +57,28 @@ impl Size {
     }
 }
 
-/// Makes the real tables and goes over to them.
+/// Makes the real tables and goes over to them. Without them everything is writable and executable: then this is the end.
 pub(super) fn start(info: &StartInfo, features: &Features) {
-    let Some(root) = frames::allocate_contiguous(1) else { return };
-    let mut tables = Tables { root, devices_used: 0 };
-    if tables.make(info, features).is_some() {
-        // SAFETY: I8: the new tables map what runs now (text, data, this stack) at the same addresses as the old ones.
-        unsafe { asm!("mov cr3, {}", in(reg) root.0, options(nostack)) };
-        *TABLES.lock() = Some(tables);
-    }
+    let Some(tables) = Tables::new(info, features) else {
+        let free = frames::counts().total * FRAME_SIZE / 1024;
+        let (between, odd) =
+            if info.oddity().is_empty() { ("", "") } else { ("; the loader: ", info.oddity()) };
+        panic!("there is no memory for the page tables: {free} KiB were usable{between}{odd}");
+    };
+    // SAFETY: I8: the new tables map what runs now (text, data, this stack) at the same addresses as the old ones.
+    unsafe { asm!("mov cr3, {}", in(reg) tables.root.0, options(nostack)) };
+    *TABLES.lock() = Some(tables);
 }
 
 impl Tables {
+    /// The tables for this memory; `None` when there is no frame for one.
+    fn new(info: &StartInfo, features: &Features) -> Option<Self> {
+        let mut tables = Self { root: frames::allocate_contiguous(1)?, devices_used: 0 };
+        tables.make(info, features)?;
+        Some(tables)
+    }
+
     fn make(&mut self, info: &StartInfo, features: &Features) -> Option<()> {
-        let never_executed = if features.no_execute { NO_EXECUTE } else { 0 };
         let text = symbol(&raw const kernel_text_start);
         let rodata = symbol(&raw const kernel_rodata_start);
         let data = symbol(&raw const kernel_data_start);
@@ -79,9 +87,9 @@ impl Tables {
         for at in (text..end).step_by(FRAME_SIZE as usize) {
             let flags = match at {
                 at if at < rodata => 0,
-                at if at < data => never_executed,
+                at if at < data => NO_EXECUTE,
                 at if guards.contains(&at) => continue,
-                _ => WRITABLE | never_executed,
+                _ => WRITABLE | NO_EXECUTE,
             };
             self.map(at, at - KERNEL_BASE, Size::Small, flags)?;
         }
@@ -105,7 +113,7 @@ impl Tables {
                     Size::Small
                 };
                 let writable = if start <= at && at < constants_end { 0 } else { WRITABLE };
-                self.map(DIRECT_MAP + at, at, size, writable | never_executed)?;
+                self.map(DIRECT_MAP + at, at, size, writable | NO_EXECUTE)?;
                 at += size.bytes();
             }
         }
@@ -114,14 +122,15 @@ impl Tables {
             let first = kept.start / FRAME_SIZE * FRAME_SIZE;
             for at in (first..kept.end).step_by(FRAME_SIZE as usize) {
                 if self.translate(DIRECT_MAP + at).is_none() {
-                    self.map(DIRECT_MAP + at, at, Size::Small, never_executed)?;
+                    self.map(DIRECT_MAP + at, at, Size::Small, NO_EXECUTE)?;
                 }
             }
         }
         Some(())
     }
 
-    /// Maps one page; `None` when there is no frame for a table.
+    /// Maps one page; `None` when there is no frame for a table. A page inside a larger one that is mapped stays as it is: regions of
+    /// RAM that overlap are the only case, and the direct map has one address for each.
     fn map(&mut self, at: u64, to: u64, size: Size, flags: u64) -> Option<()> {
         let mut table = self.root;
         let mut shift = 39;
@@ -129,6 +138,9 @@ impl Tables {
             let entry = entry(table, at >> shift);
             // SAFETY: I9: a frame of these tables, which only this module touches, under its lock or before there is one.
             let value = unsafe { entry.read() };
+            if value & PRESENT != 0 && value & LARGE != 0 {
+                return Some(());
+            }
             table = if value & PRESENT != 0 {
                 PhysAddr(value & ADDRESS)
             } else {
@@ -175,24 +187,27 @@ pub fn translate(at: *const u8) -> Option<PhysAddr> {
 }
 
 /// Maps device memory, uncached: `len` bytes from a physical address, which need not be aligned. It stays mapped. `None` when it
-/// would lie in RAM, or there is no room.
+/// would lie in RAM or where this processor cannot reach, or there is no room.
 pub fn map_device(at: PhysAddr, len: usize) -> Option<*mut u8> {
     let first = at.0 / FRAME_SIZE * FRAME_SIZE;
     let end = at.0.checked_add(len as u64)?.checked_next_multiple_of(FRAME_SIZE)?;
+    if end > cpu::physical_end() {
+        return None;
+    }
     let mut guard = TABLES.lock();
     let tables = guard.as_mut()?;
     let is_ram = |at: u64| tables.translate(DIRECT_MAP + at).is_some();
-    if end & !(ADDRESS | 0xfff) != 0 || (first..end).step_by(FRAME_SIZE as usize).any(is_ram) {
+    if (first..end).step_by(FRAME_SIZE as usize).any(is_ram) {
         return None;
     }
     let window = DEVICES + tables.devices_used;
     if tables.devices_used + (end - first) > MAX_DEVICES {
         return None;
     }
+    // A hole behind each, so that who goes too far faults. Taken first: a window that could be mapped in part only is used by nobody.
+    tables.devices_used += end - first + FRAME_SIZE;
     for page in (0..end - first).step_by(FRAME_SIZE as usize) {
         tables.map(window + page, first + page, Size::Small, WRITABLE | UNCACHED | NO_EXECUTE)?;
     }
-    // A hole behind each, so that who goes too far faults.
-    tables.devices_used += end - first + FRAME_SIZE;
     Some(core::ptr::with_exposed_provenance_mut((window + (at.0 - first)) as usize))
 }

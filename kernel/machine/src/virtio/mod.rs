@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use plyos_kernel_devices::pci::{Kind, PciError, Region, identity, interrupt_line};
+use plyos_kernel_devices::pci::{Kind, PciError, Region, disable, identity, interrupt_line, is_bridge};
 use plyos_kernel_devices::{Device, Fault, Finished, Line, Shape, Ticket};
 use virtio_drivers::PAGE_SIZE;
 use virtio_drivers::queue::VirtQueue;
@@ -85,9 +85,13 @@ pub struct Found {
     way: Way,
 }
 
-/// All known devices on PCI, in order of bus and number; those that cannot be used with the reason.
+/// All known devices on PCI, in order of bus and number; those that cannot be used with the reason. No device on PCI may reach memory
+/// afterwards, until it is started: not what firmware used, nor what nobody has a driver for (I15).
 pub fn on_pci() -> Vec<(Place, Result<Found, StartError>)> {
-    let known = |function: Function| {
+    let known = |mut function: Function| {
+        if !is_bridge(&function) {
+            disable(&mut function);
+        }
         let (vendor, device) = identity(&function)?;
         let kind = Kind::of_function(vendor, device)?;
         let place = Place::Pci(function);
@@ -130,7 +134,7 @@ impl Found {
     /// [`StartError`]; the device is reset then.
     pub fn start(mut self, wanted: u64, shapes: &[Shape]) -> Result<Started, StartError> {
         if let Way::Pci(pci) = &mut self.way {
-            pci.enable();
+            pci.answer();
         }
         let started = self.prepare(wanted, shapes);
         match started {
@@ -151,6 +155,9 @@ impl Found {
         let reset = |way: &Way| either!(way, way => way.get_status()) == DeviceStatus::empty();
         if !(0..RESET_LOOKS).any(|_| reset(&self.way)) {
             return Err(StartError::Reset);
+        }
+        if let Way::Pci(pci) = &mut self.way {
+            pci.enable();
         }
         // 2., 3. Seen, and known.
         status |= DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;

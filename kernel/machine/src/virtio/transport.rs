@@ -6,7 +6,7 @@
 
 use core::ptr::NonNull;
 
-use plyos_kernel_devices::pci::{COMMON, Kind, PciError, Regions, disable, enable, virtio_regions};
+use plyos_kernel_devices::pci::{COMMON, Kind, PciError, Regions, answer, disable, enable, virtio_regions};
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error, PhysAddr, Result};
@@ -78,7 +78,13 @@ impl Pci {
         self.common.write(offset + 4, high);
     }
 
-    /// Lets the device answer at its registers and reach memory. To be called before anything is read from them.
+    /// Lets the device answer at its registers. To be called before anything is read from them.
+    pub(super) fn answer(&mut self) {
+        answer(&mut self.function);
+    }
+
+    /// Lets the device reach memory, and interrupt. To be called when it has ended a reset: before it may still do what somebody
+    /// else told it (I15).
     pub(super) fn enable(&mut self) {
         enable(&mut self.function);
     }
