@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use plyos_blockstore::layout::DATA_START;
+use plyos_blockstore::layout::{DATA_START, MAX_DIRECTORY_LEN};
 use plyos_blockstore::{
     BlockDevice, CommitError, CommitPlan, Expect, Extent, FormatOptions, LayerChange, MetadataArea,
     RecordChange, SlotsChange, StoreView, Transaction, UsedMap, commit, format,
@@ -70,7 +70,12 @@ pub fn write<D: BlockDevice, S: Source>(
     content.insert(Extent { offset: DATA_START, len: plan.content_end - DATA_START });
     let commit = |transaction: &Transaction| {
         let area = MetadataArea::GeneralThenReserve;
-        let plan = CommitPlan { expect: Expect::Anything, area, content: &[&content] };
+        let plan = CommitPlan {
+            expect: Expect::Anything,
+            area,
+            content: &[&content],
+            longest_directory: MAX_DIRECTORY_LEN,
+        };
         commit(device, transaction, &plan).map_err(WriteError::Commit)
     };
     commit(&transaction(contents, plan))?;

@@ -14,7 +14,8 @@ use crate::format::usual_reserve;
 use crate::layout::{MAX_MAP_LEN, MAX_RECORD_LEN, SUPERBLOCK_OFFSETS, UNIT};
 use crate::{
     BlockDevice, CopyDefect, Directory, Extent, FreeSpace, LayerEntry, LayerState, OpenError, RecordEntry,
-    RecordType, StoreCopy, StoreView, Superblock, Transaction, UsedMap, general_area, open, reserve_area,
+    RecordType, StoreCopy, StoreView, Superblock, Transaction, UsedMap, general_area, open_within,
+    reserve_area,
 };
 
 /// Records, maps and the directory begin at multiples of this within their batch.
@@ -48,6 +49,9 @@ pub struct CommitPlan<'a> {
     /// Indexes and chunks: what both copies reach and what was appended since. Empty when only the reserve is used,
     /// for it holds none.
     pub content: &'a [&'a UsedMap],
+    /// Longest directory that is read again, in bytes: [`MAX_DIRECTORY_LEN`](crate::layout::MAX_DIRECTORY_LEN), or less where
+    /// memory is short.
+    pub longest_directory: u64,
 }
 
 /// Why nothing was committed (after [`CommitError::Flip`]: it is not known whether it was).
@@ -151,7 +155,7 @@ pub fn commit<D: BlockDevice>(
     plan: &CommitPlan<'_>,
 ) -> Result<StoreView, CommitError<D::Error>> {
     // 1. Read again, and refuse what the change was not made for.
-    let view = open(device).map_err(CommitError::Open)?;
+    let view = open_within(device, plan.longest_directory).map_err(CommitError::Open)?;
     let slots = check(&view, transaction, plan.expect)?;
     if transaction.is_empty() {
         return Ok(view);

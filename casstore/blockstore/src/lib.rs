@@ -10,7 +10,7 @@
 //! | [`layout`] | the byte maps, limits and fixed places |
 //! | [`Superblock`], [`Directory`], [`LayerMap`], [`Place`] | what is stored, parsed and emitted |
 //! | [`History`], [`Audit`], [`BadSets`], [`Floors`] | the records that the store's own life writes |
-//! | [`open`], [`StoreView`] | which of the two superblock copies counts |
+//! | [`open`], [`open_within`], [`StoreView`] | which of the two superblock copies counts |
 //! | [`UsedMap`], [`FreeSpace`] | allocation, derived from what both copies reach and never stored |
 //! | [`Holders`] | which layers hold which units together: what is shared, what would become free |
 //! | [`Transaction`], [`commit`] | append, flush, flip, flush |
@@ -61,4 +61,4 @@ pub use record_type::RecordType;
 pub use superblock::{Superblock, SuperblockError};
 pub use transaction::{LayerChange, RecordChange, SlotsChange, Transaction};
 pub use used::UsedMap;
-pub use view::{CopyDefect, OpenError, StoreCopy, StoreView, open};
+pub use view::{CopyDefect, OpenError, StoreCopy, StoreView, open, open_within};

@@ -18,7 +18,7 @@ pub enum ReadError<E> {
     /// It matches its hash and is not a map.
     #[error("map: {0}")]
     Map(MapError),
-    /// The map is of another layer, or says complete where the directory says partial.
+    /// The map is of another layer, or says otherwise how much of it there is.
     #[error("the map contradicts the directory")]
     Contradiction,
 }
@@ -57,10 +57,12 @@ pub fn read_map<D: BlockDevice>(
 
 /// Reads what a mount needs of a layer's map: the chaining values of its index's pages, and no place, so that the cost does not
 /// grow with the layer's chunks. They are claims until they merge to the layer's identity, so the map's own hash, which would
-/// need the whole map, is not asked.
+/// need the whole map, is not asked. `index_pages` is how many pages the index has; a map that states another number of hashes
+/// contradicts it, and nothing is read for it.
 pub fn read_page_hashes<D: BlockDevice>(
     device: &D,
     entry: &LayerEntry,
+    index_pages: u32,
 ) -> Result<Vec<[u8; 32]>, ReadError<D::Error>> {
     let mut head = [0; layer_map::SIZE];
     if entry.map.len < head.len() as u64 {
@@ -68,7 +70,9 @@ pub fn read_page_hashes<D: BlockDevice>(
     }
     device.read_at(entry.map.offset, &mut head).map_err(ReadError::Io)?;
     let (layer_id, pages) = LayerMap::parse_head(&head, entry.map.len).map_err(ReadError::Map)?;
-    if layer_id != entry.id {
+    // An index of one page needs no list: its identity is the page's hash.
+    let expected = if index_pages == 1 { 0 } else { index_pages };
+    if layer_id != entry.id || pages != expected {
         return Err(ReadError::Contradiction);
     }
     // The head agrees with the map's length, which was checked against the store's: the hashes lie inside both.
@@ -85,4 +89,65 @@ pub fn places_of(entry: &LayerEntry, page_hashes: usize) -> Option<Extent> {
     let before = (page_hashes as u64).checked_mul(32)?.checked_add(layer_map::SIZE as u64)?;
     let len = entry.map.len.checked_sub(before)?;
     Some(Extent { offset: entry.map.offset.checked_add(before)?, len })
+}
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+
+    use plyos_ids::{LayerId, ObjectHash};
+
+    use super::*;
+
+    /// Bytes that are only read, and how many were at most at once.
+    struct Counted {
+        bytes: Vec<u8>,
+        longest: Cell<usize>,
+    }
+
+    impl BlockDevice for Counted {
+        type Error = ();
+
+        fn len(&self) -> u64 {
+            self.bytes.len() as u64
+        }
+
+        fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), ()> {
+            self.longest.set(self.longest.get().max(out.len()));
+            let bytes = self.bytes.get(offset as usize..).and_then(|bytes| bytes.get(..out.len()));
+            out.copy_from_slice(bytes.ok_or(())?);
+            Ok(())
+        }
+
+        fn write_at(&self, _: u64, _: &[u8]) -> Result<(), ()> {
+            Err(())
+        }
+
+        fn flush(&self) -> Result<(), ()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_map_that_states_another_number_of_pages_is_not_read() {
+        let id = LayerId::from_bytes([7; 32]);
+        let hashes = vec![[1; 32]; 5000];
+        let bytes = LayerMap::new(id, hashes.clone(), Vec::new()).emit();
+        let entry = LayerEntry {
+            id,
+            index: Extent { offset: 0, len: 0 },
+            state: LayerState::Complete,
+            map: Extent { offset: 0, len: bytes.len() as u64 },
+            map_hash: ObjectHash::default(),
+            manifest: None,
+            added_at: 0,
+        };
+        let device = Counted { bytes, longest: Cell::new(0) };
+        for pages in [0, 1, 2, 4999, 5001] {
+            let refused = read_page_hashes(&device, &entry, pages);
+            assert_eq!(refused, Err(ReadError::Contradiction), "{pages}");
+        }
+        assert_eq!(device.longest.get(), layer_map::SIZE);
+        assert_eq!(read_page_hashes(&device, &entry, 5000), Ok(hashes));
+    }
 }

@@ -8,7 +8,7 @@ use core::fmt;
 
 use plyos_bytemap::PreambleError;
 
-use crate::layout::{SUPERBLOCK_OFFSETS, UNIT};
+use crate::layout::{MAX_DIRECTORY_LEN, SUPERBLOCK_OFFSETS, UNIT};
 use crate::{BlockDevice, Directory, DirectoryError, Superblock, SuperblockError, read_extent};
 
 /// A superblock copy whose directory verified.
@@ -82,6 +82,13 @@ pub enum OpenError<E> {
         /// Bytes of the device.
         found: u64,
     },
+    /// The directory of one of the copies is longer than what was to be read.
+    DirectoryTooLong {
+        /// Its length in bytes.
+        length: u64,
+        /// Bytes that were to be read at most.
+        longest: u64,
+    },
 }
 
 impl<E: fmt::Display> fmt::Display for OpenError<E> {
@@ -95,6 +102,12 @@ impl<E: fmt::Display> fmt::Display for OpenError<E> {
             Self::Truncated { expected, found } => {
                 write!(f, "the store has {expected} bytes and only {found} of them are there")
             }
+            Self::DirectoryTooLong { length, longest } => {
+                write!(
+                    f,
+                    "its directory has {length} bytes, and this machine's memory is enough for {longest}"
+                )
+            }
         }
     }
 }
@@ -106,7 +119,14 @@ type Loaded<E> = Result<StoreCopy, (CopyDefect, Option<E>)>;
 
 /// Reads both superblock copies with their directories and chooses the one that counts.
 pub fn open<D: BlockDevice>(device: &D) -> Result<StoreView, OpenError<D::Error>> {
-    let [first, second] = [0, 1].map(|number| load(device, number));
+    open_within(device, MAX_DIRECTORY_LEN)
+}
+
+/// The same where memory is short: no directory of more than `longest` bytes is read, and a store that has one is refused
+/// whole, for the older copy may be the one that is longer.
+pub fn open_within<D: BlockDevice>(device: &D, longest: u64) -> Result<StoreView, OpenError<D::Error>> {
+    let first = load(device, 0, longest)?;
+    let second = load(device, 1, longest)?;
     let defects = [&first, &second].map(|copy| copy.as_ref().err().map(|(defect, _)| *defect));
     if let Some(defect) = defects.into_iter().flatten().find(CopyDefect::is_too_new) {
         return Err(OpenError::TooNew(defect));
@@ -126,24 +146,52 @@ pub fn open<D: BlockDevice>(device: &D) -> Result<StoreView, OpenError<D::Error>
     if expected > found { Err(OpenError::Truncated { expected, found }) } else { Ok(view) }
 }
 
-fn load<D: BlockDevice>(device: &D, number: usize) -> Loaded<D::Error> {
+/// Loads a copy, by one read of its superblock: what was checked is what is used.
+///
+/// # Errors
+/// [`OpenError::DirectoryTooLong`] and nothing else; what is wrong with the copy is in the answer.
+fn load<D: BlockDevice>(
+    device: &D,
+    number: usize,
+    longest: u64,
+) -> Result<Loaded<D::Error>, OpenError<D::Error>> {
+    let superblock = match load_superblock(device, number) {
+        Ok(superblock) => superblock,
+        Err(defect) => return Ok(Err(defect)),
+    };
+    let length = superblock.directory.len;
+    if length > longest {
+        return Err(OpenError::DirectoryTooLong { length, longest });
+    }
+    Ok(load_directory(device, &superblock).map(|directory| StoreCopy { number, superblock, directory }))
+}
+
+fn load_superblock<D: BlockDevice>(
+    device: &D,
+    number: usize,
+) -> Result<Superblock, (CopyDefect, Option<D::Error>)> {
     let damaged = |defect: CopyDefect| (defect, None);
-    let unreadable = |error| (CopyDefect::Unreadable, Some(error));
     let offset = SUPERBLOCK_OFFSETS.get(number).copied().unwrap_or_default();
     if offset + UNIT > device.len() {
         return Err(damaged(CopyDefect::Superblock(PreambleError::Truncated.into())));
     }
     let mut bytes = [0; Superblock::SIZE];
-    device.read_at(offset, &mut bytes).map_err(unreadable)?;
-    let superblock = Superblock::parse(&bytes).map_err(|error| damaged(error.into()))?;
+    device.read_at(offset, &mut bytes).map_err(|error| (CopyDefect::Unreadable, Some(error)))?;
+    Superblock::parse(&bytes).map_err(|error| damaged(error.into()))
+}
+
+fn load_directory<D: BlockDevice>(
+    device: &D,
+    superblock: &Superblock,
+) -> Result<Directory, (CopyDefect, Option<D::Error>)> {
+    let damaged = |defect: CopyDefect| (defect, None);
     if superblock.directory.end() > device.len() {
         return Err(damaged(CopyDefect::DirectoryHash));
     }
-    let bytes = read_extent(device, superblock.directory).map_err(unreadable)?;
+    let bytes =
+        read_extent(device, superblock.directory).map_err(|error| (CopyDefect::Unreadable, Some(error)))?;
     if blake3::hash(&bytes).as_bytes() != superblock.directory_hash.as_bytes() {
         return Err(damaged(CopyDefect::DirectoryHash));
     }
-    let directory =
-        Directory::parse(&bytes, superblock.store_len()).map_err(|error| damaged(error.into()))?;
-    Ok(StoreCopy { number, superblock, directory })
+    Directory::parse(&bytes, superblock.store_len()).map_err(|error| damaged(error.into()))
 }

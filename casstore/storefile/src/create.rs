@@ -56,7 +56,8 @@ impl<D: StoreDevice> Store<D> {
 fn create_on_block_device(path: &Path, options: &CreateOptions) -> Result<()> {
     let device = FileDevice::open(path, Access::Write)?;
     match open(&device) {
-        Ok(_) | Err(OpenError::TooNew(_) | OpenError::Truncated { .. }) => {
+        Ok(_)
+        | Err(OpenError::TooNew(_) | OpenError::Truncated { .. } | OpenError::DirectoryTooLong { .. }) => {
             return Err(StoreError::Exists { path: path.into(), what: "there is a store already" });
         }
         Err(OpenError::NoValidCopy(_)) => {}

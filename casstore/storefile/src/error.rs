@@ -140,6 +140,7 @@ impl StoreError {
             OpenError::Truncated { .. } => {
                 Self::NotOpened { path, why: format!("{error}; restore the whole store") }
             }
+            OpenError::DirectoryTooLong { .. } => Self::NotOpened { path, why: error.to_string() },
         }
     }
 

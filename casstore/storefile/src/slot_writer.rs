@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use plyos_blockstore::layout::MAX_DIRECTORY_LEN;
 use plyos_blockstore::{CommitPlan, Expect, MetadataArea, RecordType, SlotsChange, Transaction, commit};
 use plyos_ids::GenerationId;
 use plyos_slots::Slots;
@@ -53,8 +54,12 @@ impl<D: StoreDevice> SlotWriter<D> {
 
     /// Commits in one atomic flip, when the active generation is `expect_active`; otherwise [`StoreError::Changed`].
     pub fn commit(&mut self, expect_active: Option<GenerationId>) -> Result<()> {
-        let plan =
-            CommitPlan { expect: Expect::Active(expect_active), area: MetadataArea::Reserve, content: &[] };
+        let plan = CommitPlan {
+            expect: Expect::Active(expect_active),
+            area: MetadataArea::Reserve,
+            content: &[],
+            longest_directory: MAX_DIRECTORY_LEN,
+        };
         let device = &*self.store.device;
         let lock = CommitLock::take(device, &self.store.path, LockMode::Exclusive)?;
         let committed = commit(device, &self.transaction, &plan);

@@ -11,7 +11,7 @@ use plyos_ids::{ChunkId, LayerId};
 use plyos_slots::Slots;
 
 use crate::decode::decode;
-use crate::layer::map_of;
+use crate::layer::{INDEX_PAGE, map_of};
 use crate::locks::CommitLock;
 use crate::{Access, FileDevice, LockMode, MountedLayer, Result, StoreDevice, StoreError, StoredLayer};
 
@@ -88,7 +88,9 @@ impl<D: StoreDevice> Store<D> {
     /// One layer as a mount needs it, without its places; `None` when the store has it not at all.
     pub fn mounted_layer(&self, id: &LayerId) -> Result<Option<MountedLayer<D>>> {
         let Some(entry) = self.view.chosen.directory.layers.get(id) else { return Ok(None) };
-        let hashes = read_page_hashes(&*self.device, entry)
+        // An index has at most 1 GiB: the directory's parser saw to it.
+        let pages = entry.index.len.div_ceil(INDEX_PAGE) as u32;
+        let hashes = read_page_hashes(&*self.device, entry, pages)
             .map_err(|error| StoreError::unreadable(&self.path, &map_of(id), error))?;
         let (device, path) = (Arc::clone(&self.device), self.path.clone());
         Ok(Some(MountedLayer::new(entry, hashes, self.superblock().store_len(), device, path)))

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use plyos_blockstore::layout::{MAX_CHUNK_LEN, MAX_INDEX_LEN, MAX_STORED_LEN, UNIT};
+use plyos_blockstore::layout::{MAX_CHUNK_LEN, MAX_DIRECTORY_LEN, MAX_INDEX_LEN, MAX_STORED_LEN, UNIT};
 use plyos_blockstore::{
     CommitError, CommitPlan, Expect, Extent, FreeSpace, LayerChange, LayerMap, MetadataArea, Place,
     RecordType, SlotsChange, StoreView, Transaction, UsedMap, commit, general_area, read_extent,
@@ -258,6 +258,7 @@ impl<D: StoreDevice> Writer<D> {
             expect,
             area: MetadataArea::GeneralThenReserve,
             content: &[&self.content, &self.appender.appended],
+            longest_directory: MAX_DIRECTORY_LEN,
         };
         let device = &*self.store.device;
         let _lock = CommitLock::take(device, &self.store.path, LockMode::Exclusive)?;

@@ -236,6 +236,15 @@ impl FakeSystem {
     }
 }
 
+/// A tree of a base with so many files in `/many`.
+pub(crate) fn many(files: usize) -> Arc<FakeTree> {
+    let names: Vec<String> = (0..files).map(|number| alloc::format!("many/{number}")).collect();
+    let mut nodes: Vec<(&[u8], Node)> =
+        names.iter().map(|name| (name.as_bytes(), Node::Symlink(b"x".to_vec()))).collect();
+    nodes.push((b"many", Node::Directory));
+    Arc::new(FakeTree::new(1, vec![layer(Kind::Base, "plain", nodes)]))
+}
+
 impl System for FakeSystem {
     type Tree = FakeTree;
 
@@ -243,10 +252,10 @@ impl System for FakeSystem {
         self.trees[&self.shown.get()].clone()
     }
 
-    fn slots(&self) -> Result<Slots, String> {
+    fn slots(&self) -> Slots {
         let good = Slot { state: SlotState::Good, number: 1, changed_at: 50, ..Slot::EMPTY };
         let trial = Slot { state: SlotState::Trial { left: 2, granted: 3 }, number: 2, ..good };
-        Ok(Slots { a: good, b: trial, preferred: Some(SlotName::A) })
+        Slots { a: good, b: trial, preferred: Some(SlotName::A) }
     }
 
     fn generations(&self) -> Result<Vec<GenerationInfo>, String> {

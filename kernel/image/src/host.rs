@@ -69,8 +69,8 @@ impl Host {
         let state = network(&net);
         let mut respond = |head: &[u8]| {
             let request = http::Request::read(head).unwrap_or(http::Request::Bad);
-            let facts = Facts { network: Some(state.clone()), ..Facts::gather(self, &self.standing()) };
-            http::answer(request, &facts)
+            let gather = || Facts { network: Some(state.clone()), ..Facts::gather(self, &self.standing()) };
+            http::answer(request, gather)
         };
         net.poll(clock::uptime(), &mut respond);
         *self.net.borrow_mut() = Some(net);

@@ -11,9 +11,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use plyos_blockstore::layout::SUPERBLOCK_OFFSETS;
 use plyos_blockstore::{
-    CommitPlan, Expect, MetadataArea, SlotsChange, StoreView, Superblock, Transaction, commit, open,
+    CommitPlan, Expect, MetadataArea, SlotsChange, StoreView, Transaction, commit, open_within,
 };
 use plyos_slots::{BadReason, BootChoice, Event, SlotName, SlotState, Slots, boot_choice};
 use plyos_trust::pins::Pins;
@@ -80,21 +79,35 @@ pub fn boot<D: Device>(
     at: u64,
 ) -> Result<System<D>, NoneGood> {
     let store = Arc::new(Store::new(device, means, options.limits));
-    let view = open_store(&store.device, options.limits.directory).map_err(NoneGood::Store)?;
+    let view = open_within(&store.device, options.limits.directory)
+        .map_err(|error| NoneGood::Store(error.to_string()))?;
     let mut boot = Boot { store, pins, options, at, view, passed: Vec::new() };
     let found = match boot.options.slot {
         Some(name) => boot.asked_for(name),
         None => boot.on_trial().or_else(|| boot.good()),
     };
-    let Boot { store, pins, options, passed, .. } = boot;
+    let Boot { store, pins, options, passed, view, .. } = boot;
     match found {
         Some((slot, mounted)) => {
             let number = mounted.number();
             store.log(Level::Info, format_args!("slot {slot}: generation {number} is mounted"));
-            Ok(System::new(store, pins, options, slot, mounted, passed))
+            let slots = view.chosen.superblock.slots;
+            Ok(System::new(store, pins, options, Booted { slot, slots, mounted, passed }))
         }
         None => Err(NoneGood::Slots(passed)),
     }
+}
+
+/// What a boot came to.
+pub(crate) struct Booted<D> {
+    /// The slot.
+    pub slot: SlotName,
+    /// Both slots after it.
+    pub slots: Slots,
+    /// Its generation.
+    pub mounted: Mounted<D>,
+    /// What was passed over.
+    pub passed: Vec<Passed>,
 }
 
 struct Boot<D> {
@@ -106,7 +119,7 @@ struct Boot<D> {
     passed: Vec<Passed>,
 }
 
-type Booted<D> = Option<(SlotName, Mounted<D>)>;
+type Found<D> = Option<(SlotName, Mounted<D>)>;
 
 impl<D: Device> Boot<D> {
     const fn slots(&self) -> &Slots {
@@ -131,12 +144,12 @@ impl<D: Device> Boot<D> {
             return Err(String::from("the store is not to be written to (ro)"));
         }
         let slots = self.slots().apply(event, self.at).map_err(|refusal| refusal.to_string())?;
-        self.view = commit_slots(&self.store.device, &self.view, slots)?;
+        self.view = commit_slots(&self.store, &self.view, slots)?;
         Ok(())
     }
 
     /// The slot that the command line asks for, whatever its state, with nothing counted.
-    fn asked_for(&mut self, name: SlotName) -> Booted<D> {
+    fn asked_for(&mut self, name: SlotName) -> Found<D> {
         let state = self.slots().get(name).state;
         if state == SlotState::Empty {
             self.pass(name, Why::State(state));
@@ -146,7 +159,7 @@ impl<D: Device> Boot<D> {
     }
 
     /// The slot on trial, if there is one with tries left.
-    fn on_trial(&mut self) -> Booted<D> {
+    fn on_trial(&mut self) -> Found<D> {
         let name = match boot_choice(self.slots()) {
             BootChoice::Trial(name) => name,
             BootChoice::TriesUsedUp(name) => {
@@ -187,7 +200,7 @@ impl<D: Device> Boot<D> {
     }
 
     /// The good slots, the preferred one first; then an unconfirmed one rather than nothing.
-    fn good(&mut self) -> Booted<D> {
+    fn good(&mut self) -> Found<D> {
         let mut names: Vec<SlotName> = self.slots().preferred.into_iter().collect();
         for state in [SlotState::Good, SlotState::Unconfirmed] {
             let others = SlotName::BOTH.into_iter().filter(|name| self.slots().get(*name).state == state);
@@ -212,29 +225,14 @@ impl<D: Device> Boot<D> {
 }
 
 /// Commits new slots, made from those of `view`, in the reserve. Nobody else writes: user space has not begun.
-fn commit_slots<D: Device>(device: &D, view: &StoreView, new: Slots) -> Result<StoreView, String> {
+fn commit_slots<D: Device>(store: &Store<D>, view: &StoreView, new: Slots) -> Result<StoreView, String> {
     let seen = view.chosen.superblock.slots;
     let transaction = Transaction { slots: Some(SlotsChange { seen, new }), ..Transaction::default() };
-    let plan = CommitPlan { expect: Expect::Anything, area: MetadataArea::Reserve, content: &[] };
-    commit(device, &transaction, &plan).map_err(|error| error.to_string())
-}
-
-/// Opens the store, unless its directory is longer than this machine reads. The text is the reason, for people.
-pub(crate) fn open_store<D: Device>(device: &D, longest_directory: u64) -> Result<StoreView, String> {
-    for offset in SUPERBLOCK_OFFSETS {
-        let mut bytes = alloc::vec![0; Superblock::SIZE];
-        let fits = offset + Superblock::SIZE as u64 <= device.len();
-        // What cannot be read or parsed is told by `open`.
-        if fits
-            && device.read_at(offset, &mut bytes).is_ok()
-            && let Ok(superblock) = Superblock::parse(&bytes)
-            && superblock.directory.len > longest_directory
-        {
-            let length = superblock.directory.len;
-            return Err(alloc::format!(
-                "its directory has {length} bytes, and this machine's memory is enough for {longest_directory}"
-            ));
-        }
-    }
-    open(device).map_err(|error| error.to_string())
+    let plan = CommitPlan {
+        expect: Expect::Anything,
+        area: MetadataArea::Reserve,
+        content: &[],
+        longest_directory: store.limits.directory,
+    };
+    commit(&store.device, &transaction, &plan).map_err(|error| error.to_string())
 }

@@ -77,6 +77,11 @@ impl Cache {
         self.chunks.lock().counts().limit
     }
 
+    /// Forgets the chunks, to have room for something else.
+    pub fn forget_chunks(&self) {
+        self.chunks.lock().clear();
+    }
+
     /// Forgets everything: for measuring what a cold read costs.
     pub fn clear(&self) {
         self.chunks.lock().clear();

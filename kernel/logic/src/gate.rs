@@ -1,21 +1,23 @@
 //! Which layers come in: certificates against the keyrings of the store, and those against the pinned roots.
 //!
 //! The store says which repository a layer came from; that is a hint where to look first and no more. A layer is admitted when
-//! some keyring that the pins trust admits it, and none of them revokes it.
+//! some keyring that the pins trust admits it, and none of them revokes it. So a keyring that cannot be read is no keyring that is
+//! not there: it may be the one that revokes, and nothing is admitted without it.
 
 use alloc::vec::Vec;
 
-use plyos_blockstore::{Directory, Floors, RecordType};
+use plyos_blockstore::{Directory, Floors, RecordType, StoreCopy};
 use plyos_layer_format::descriptor::Descriptor;
 use plyos_namespace::generation::GenerationLayer;
 use plyos_trust::admission::{self, LayerFacts, TrustedKeyring};
 use plyos_trust::keyring::{MAX_LEN, Refusal};
 use plyos_trust::pins::Pins;
 
+use crate::Level;
 use crate::records::{self, LONGEST_CERTIFICATE, RecordError};
-use crate::store::{Device, Machine};
+use crate::store::{Device, Machine, Store};
 
-/// Keyrings of one store that are looked at: each costs checks of signatures. A machine has one for each of its repositories.
+/// Keyrings that one store may have: each costs checks of signatures. A machine has one for each of its repositories.
 const MAX_KEYRINGS: usize = 64;
 
 /// Why a layer was not let in.
@@ -27,6 +29,11 @@ pub enum GateError {
     /// The store has no certificate of it.
     #[error("it has no certificate in the store")]
     NoCertificate,
+    /// The store has more keyrings than are looked at, and one of the others might revoke.
+    #[error(
+        "the store has more than {MAX_KEYRINGS} keyrings; `pkg repo remove` takes those away that are not used"
+    )]
+    TooManyKeyrings,
     /// The store has no keyring at all.
     #[error("the store has no keyring that could speak for it")]
     NoKeyring,
@@ -53,26 +60,36 @@ pub(crate) struct Gate<'a, D> {
 }
 
 impl<'a, D: Device> Gate<'a, D> {
-    /// Reads and checks the keyrings. `keyring_floor` is the version of the newest one seen.
+    /// Reads and checks the keyrings.
     pub fn new(
-        device: &'a D,
-        directory: &'a Directory,
+        store: &'a Store<D>,
+        copy: &'a StoreCopy,
         pins: &Pins,
         machine: &'a Machine,
-        keyring_floor: u64,
     ) -> Result<Self, GateError> {
-        let floors = records::floors(device, directory)?;
+        let (device, directory) = (&store.device, &copy.directory);
+        let floors = records::floors(device, directory, store.limits.lists)?;
         let (mut trusted, mut untrusted) = (Vec::new(), None);
         let every = (RecordType::Keyring, [0; 32])..=(RecordType::Keyring, [0xff; 32]);
-        for (key, _) in directory.records.range(every).take(MAX_KEYRINGS) {
-            // One that cannot be read speaks for nobody; others may.
-            let checked = records::record(device, directory, *key, MAX_LEN as u64)
-                .map_err(GateError::Record)
-                .and_then(|bytes| bytes.ok_or(GateError::NoKeyring))
-                .and_then(|bytes| pins.trust(bytes, keyring_floor).map_err(GateError::Keyring));
-            match checked {
+        let keyrings = directory.records.range(every).map(|(key, _)| *key);
+        let count = keyrings.clone().take(MAX_KEYRINGS + 1).count();
+        if count > MAX_KEYRINGS {
+            return Err(GateError::TooManyKeyrings);
+        }
+        // The store has one floor, and repositories count their versions each for itself: it says something of a single keyring.
+        let floor = if count == 1 { copy.superblock.keyring_floor } else { 0 };
+        for key in keyrings {
+            let Some(bytes) = records::record(device, directory, key, MAX_LEN as u64)? else { continue };
+            // One that the pins do not trust is somebody else's: it speaks for nobody here and revokes nothing.
+            match pins.trust(bytes, floor) {
                 Ok(keyring) => trusted.push((key.1, keyring)),
-                Err(reason) => untrusted = untrusted.or(Some(reason)),
+                Err(refusal) => {
+                    store.log(
+                        Level::Warning,
+                        format_args!("a keyring of the store does not count: {refusal}"),
+                    );
+                    untrusted = untrusted.or(Some(GateError::Keyring(refusal)));
+                }
             }
         }
         Ok(Self { device, directory, machine, floors, trusted, untrusted })

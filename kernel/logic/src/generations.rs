@@ -8,10 +8,10 @@ use plyos_ids::GenerationId;
 use plyos_namespace::generation::Generation;
 use plyos_slots::{BadReason, Candidate, Event, Slot, SlotName, SlotState};
 
-use crate::SwitchError;
 use crate::mount::{self, Named};
 use crate::records::{self, RecordError};
 use crate::store::Device;
+use crate::{Limits, SwitchError};
 
 /// Generations of one store that are listed; `pkg` keeps some dozens at most.
 const MAX_LISTED: usize = 1024;
@@ -49,25 +49,32 @@ pub struct GenerationInfo {
 }
 
 /// Every generation of the store, by number.
-pub(crate) fn list<D: Device>(device: &D, copy: &StoreCopy) -> Result<Vec<GenerationInfo>, ListError> {
-    let history = records::history(device, &copy.directory)?;
+pub(crate) fn list<D: Device>(
+    device: &D,
+    copy: &StoreCopy,
+    limits: Limits,
+) -> Result<Vec<GenerationInfo>, ListError> {
+    let history = records::history(device, &copy.directory, limits.lists)?;
+    let mut left = limits.generations;
     let slots = &copy.superblock.slots;
     let every = (RecordType::Generation, [0; 32])..=(RecordType::Generation, [0xff; 32]);
     let mut found = Vec::new();
-    for (_, key) in copy.directory.records.range(every).map(|(key, _)| *key).take(MAX_LISTED) {
+    for ((_, key), entry) in copy.directory.records.range(every).take(MAX_LISTED) {
+        let key = *key;
         let id = GenerationId::from_bytes(key);
         let name = SlotName::BOTH.into_iter().find(|name| slots.get(*name).generation == id);
         let slot =
             name.map(|name| (name, slots.get(name).state)).filter(|(_, state)| *state != SlotState::Empty);
-        let read = records::record(
-            device,
-            &copy.directory,
-            (RecordType::Generation, key),
-            mount::LONGEST_GENERATION,
-        );
+        let longest = left.min(mount::LONGEST_GENERATION);
+        let read = records::record(device, &copy.directory, (RecordType::Generation, key), longest);
+        left = left.saturating_sub(entry.extent.len);
         let parsed = match read {
             Ok(Some(bytes)) => Generation::parse(&bytes).map_err(|error| error.to_string()),
             Ok(None) => continue,
+            Err(RecordError::TooLong(..)) if longest < mount::LONGEST_GENERATION => Err(alloc::format!(
+                "not read: the records of all generations have more than {} bytes together",
+                limits.generations
+            )),
             Err(error) => Err(error.to_string()),
         };
         let number = match &parsed {
@@ -103,7 +110,12 @@ pub(crate) struct Switch {
 
 /// How the store gets from what it says now to generation `number`, by the rules of `pkg rollback`: to the active one, which ends
 /// a trial, or to one that was good and whose layers did not turn out bad.
-pub(crate) fn plan<D: Device>(device: &D, copy: &StoreCopy, number: u64) -> Result<Switch, SwitchError> {
+pub(crate) fn plan<D: Device>(
+    device: &D,
+    copy: &StoreCopy,
+    number: u64,
+    longest_list: u64,
+) -> Result<Switch, SwitchError> {
     let slots = &copy.superblock.slots;
     let (active, trial) = (slots.active(), slots.trial().map(|name| slots.get(name)));
     if trial.is_some_and(|trial| trial.number == number) {
@@ -114,7 +126,7 @@ pub(crate) fn plan<D: Device>(device: &D, copy: &StoreCopy, number: u64) -> Resu
         let change = trial.map(|_| (Event::FailHealth(BadReason::Operator), Action::Return));
         return Ok(Switch { to: named(active), change, from: trial.map_or(0, |trial| trial.number) });
     }
-    let history = records::history(device, &copy.directory)?;
+    let history = records::history(device, &copy.directory, longest_list)?;
     let mut in_slots = SlotName::BOTH.into_iter().map(|name| slots.get(name));
     let in_slot = in_slots.find(|slot| slot.number == number && !slot.is_empty());
     let to = match in_slot {
@@ -130,7 +142,7 @@ pub(crate) fn plan<D: Device>(device: &D, copy: &StoreCopy, number: u64) -> Resu
     }
     let generation = mount::generation(device, copy, to)?;
     let layer_set = generation.layer_set();
-    if records::bad_sets(device, &copy.directory)?.find(&layer_set).is_some() {
+    if records::bad_sets(device, &copy.directory, longest_list)?.find(&layer_set).is_some() {
         return Err(SwitchError::Bad(number));
     }
     let candidate = Candidate { number, generation: to.id, layer_set };

@@ -141,8 +141,7 @@ pub(crate) fn mount<D: Device>(
     machine: &Machine,
 ) -> Result<Mounted<D>, MountError> {
     let generation = generation(&store.device, copy, named)?;
-    let floor = copy.superblock.keyring_floor;
-    let gate = Gate::new(&store.device, &copy.directory, pins, machine, floor).map_err(MountError::Gate)?;
+    let gate = Gate::new(store, copy, pins, machine).map_err(MountError::Gate)?;
     let mut layers = Vec::new();
     for listed in &generation.layers {
         let index = layer(store, copy, listed, &gate).map_err(|reason| MountError::Layer {
@@ -188,14 +187,14 @@ fn layer<D: Device>(
     if length > MAX_INDEX || length % PAGE_SIZE as u64 != 0 {
         return Err(IndexError::Length { length, limit: MAX_INDEX }.into());
     }
-    let hashes = read_page_hashes(&store.device, entry).map_err(|error| match error {
+    let pages = (length / PAGE_SIZE as u64) as u32;
+    let hashes = read_page_hashes(&store.device, entry, pages).map_err(|error| match error {
         ReadError::Io(error) => LayerError::Device(error.to_string()),
         ReadError::Hash => LayerError::Map(ReadError::<String>::Hash.to_string()),
         ReadError::Contradiction => LayerError::Map(ReadError::<String>::Contradiction.to_string()),
         ReadError::Map(error) => LayerError::Map(error.to_string()),
     })?;
     let places = places_of(entry, hashes.len()).ok_or(LayerError::Map(String::from("it is too short")))?;
-    let pages = (length / PAGE_SIZE as u64) as u32;
     let hashes = PageHashes::from_list(hashes, pages).map_err(|error| LayerError::Map(error.to_string()))?;
     let on_disk = OnDisk {
         id: listed.id,

@@ -30,11 +30,16 @@ pub struct Limits {
     /// Longest directory of a store that is read, in bytes. It is read and parsed as a whole, twice at most, which takes about
     /// four times its bytes; so a store with many layers needs a machine with some memory.
     pub directory: u64,
+    /// Longest list of a store (history, epoch floors, bad sets) that is read, in bytes. A switch reads, extends and writes the
+    /// history, which takes about four times its bytes.
+    pub lists: u64,
+    /// Bytes of records of generations that are read to list them, all together; the others are listed as not read.
+    pub generations: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { cache: 16 << 20, directory: 2 << 20 }
+        Self { cache: 16 << 20, directory: 2 << 20, lists: 1 << 20, generations: 16 << 20 }
     }
 }
 
@@ -77,6 +82,7 @@ pub(crate) struct Store<D> {
     pub device: D,
     pub means: Means,
     pub cache: Cache,
+    pub limits: Limits,
     pub faults: Mutex<Faults>,
     /// A buffer for stored bytes, kept from read to read.
     pub buffer: Mutex<Vec<u8>>,
@@ -88,6 +94,7 @@ impl<D> Store<D> {
             device,
             means,
             cache: Cache::new(limits.cache),
+            limits,
             faults: Mutex::default(),
             buffer: Mutex::default(),
         }

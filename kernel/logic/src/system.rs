@@ -14,18 +14,22 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use plyos_blockstore::{
     CommitError, CommitPlan, Expect, HistoryEntry, MetadataArea, RecordChange, RecordType, SlotsChange,
-    StoreCopy, StoreView, Superblock, Transaction, UsedMap, commit,
+    StoreCopy, StoreView, Transaction, UsedMap, commit, open_within,
 };
-use plyos_slots::SlotName;
+use plyos_slots::{SlotName, Slots};
 use plyos_trust::pins::Pins;
 use spin::Mutex;
 
-use crate::boot::{Passed, open_store};
+use crate::boot::{Booted, Passed};
 use crate::generations::{self, Switch};
 use crate::mount::mount;
 use crate::records::{self, RecordError};
 use crate::store::{Device, Store};
-use crate::{CacheStatistics, GenerationInfo, Level, ListError, MountError, Mounted, Options};
+use crate::{CacheStatistics, GenerationInfo, Level, Limits, ListError, MountError, Mounted, Options};
+
+/// A history of more bytes gets the room that chunks take up in the cache; for a shorter one they stay, for the next generation has
+/// most of them too.
+const LONG_HISTORY: u64 = 128 << 10;
 
 /// Why a switch did not happen. The generation that is shown is still the one that was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +80,8 @@ pub struct System<D> {
     booted: SlotName,
     passed: Vec<Passed>,
     shown: Mutex<Arc<Mounted<D>>>,
+    /// As the store has them, or as the boot took them where it could not write. After it a switch alone changes them.
+    slots: Mutex<Slots>,
     /// Every generation that may still be held.
     alive: Mutex<Vec<Weak<Mounted<D>>>>,
     holders: Arc<Mutex<Holders>>,
@@ -127,14 +133,8 @@ impl<D> Drop for Lease<D> {
 }
 
 impl<D: Device> System<D> {
-    pub(crate) fn new(
-        store: Arc<Store<D>>,
-        pins: Pins,
-        options: Options,
-        booted: SlotName,
-        mounted: Mounted<D>,
-        passed: Vec<Passed>,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<Store<D>>, pins: Pins, options: Options, booted: Booted<D>) -> Self {
+        let Booted { slot: booted, slots, mounted, passed } = booted;
         let mounted = Arc::new(mounted);
         Self {
             store,
@@ -144,6 +144,7 @@ impl<D: Device> System<D> {
             passed,
             alive: Mutex::new([Arc::downgrade(&mounted)].into()),
             shown: Mutex::new(mounted),
+            slots: Mutex::new(slots),
             holders: Arc::default(),
             switching: AtomicBool::new(false),
         }
@@ -207,12 +208,9 @@ impl<D: Device> System<D> {
         self.store.faults.lock().total()
     }
 
-    /// The superblock as it stands in the store now: slots, floors, sizes.
-    ///
-    /// # Errors
-    /// The reason, when the store cannot be opened any more.
-    pub fn superblock(&self) -> Result<Superblock, String> {
-        self.look().map(|copy| copy.superblock)
+    /// Both slots, without a look at the device: they are asked for with every status page.
+    pub fn slots(&self) -> Slots {
+        *self.slots.lock()
     }
 
     /// Every generation of the store, by number.
@@ -220,16 +218,12 @@ impl<D: Device> System<D> {
     /// # Errors
     /// When the store or its history cannot be read.
     pub fn generations(&self) -> Result<Vec<GenerationInfo>, ListError> {
-        let copy = self.look().map_err(ListError::Store)?;
-        generations::list(&self.store.device, &copy)
-    }
-
-    fn look(&self) -> Result<StoreCopy, String> {
-        self.view().map(|view| view.chosen)
+        let view = self.view().map_err(ListError::Store)?;
+        generations::list(&self.store.device, &view.chosen, self.options.limits)
     }
 
     fn view(&self) -> Result<StoreView, String> {
-        open_store(&self.store.device, self.options.limits.directory)
+        open_within(&self.store.device, self.options.limits.directory).map_err(|error| error.to_string())
     }
 
     /// Switches to a former good generation, at `at` (seconds since 1970-01-01 UTC).
@@ -255,16 +249,36 @@ impl<D: Device> System<D> {
     }
 
     fn switch_alone(&self, number: u64, at: u64) -> Result<Arc<Mounted<D>>, SwitchError> {
-        if self.shown().number() == number {
-            return Err(SwitchError::Shown(number));
-        }
         // 1. Prepare: everything that can go wrong with the generation goes wrong here.
         let view = self.view().map_err(SwitchError::Store)?;
-        let plan = generations::plan(&self.store.device, &view.chosen, number)?;
+        let history = view.chosen.directory.records.get(&(RecordType::History, RecordType::ONLY));
+        if history.is_some_and(|entry| entry.extent.len > LONG_HISTORY) {
+            self.store.cache.forget_chunks();
+        }
+        // One that is shown and not the active one is where a boot fell back to: a switch makes it active.
+        let slots = &view.chosen.superblock.slots;
+        let is_next = [slots.active(), slots.trial().map(|name| slots.get(name))]
+            .into_iter()
+            .flatten()
+            .any(|slot| slot.number == number);
+        if is_next && self.shown().number() == number {
+            return Err(SwitchError::Shown(number));
+        }
+        let plan = generations::plan(&self.store.device, &view.chosen, number, self.options.limits.lists)?;
         let next = mount(&self.store, &view.chosen, plan.to, &self.pins, &self.options.machine)?;
         // 2. Flip.
-        self.write(&view, &plan, at)?;
+        let slots = match self.write(&view, &plan, at) {
+            Ok(slots) => slots,
+            Err(error) => {
+                // A flip that failed may have happened all the same.
+                if let Ok(view) = self.view() {
+                    *self.slots.lock() = view.chosen.superblock.slots;
+                }
+                return Err(error);
+            }
+        };
         // 3. Show.
+        *self.slots.lock() = slots;
         let next = Arc::new(next);
         let mut alive = self.alive.lock();
         alive.retain(|generation| generation.strong_count() > 0);
@@ -276,13 +290,14 @@ impl<D: Device> System<D> {
         Ok(next)
     }
 
-    /// Commits the change of slots and history, if there is one.
-    fn write(&self, view: &StoreView, plan: &Switch, at: u64) -> Result<(), SwitchError> {
-        let Some((event, action)) = plan.change else { return Ok(()) };
+    /// Commits the change of slots and history, if there is one; gives the slots as they are then.
+    fn write(&self, view: &StoreView, plan: &Switch, at: u64) -> Result<Slots, SwitchError> {
         let copy = &view.chosen;
         let seen = copy.superblock.slots;
+        let Some((event, action)) = plan.change else { return Ok(seen) };
         let new = seen.apply(event, at)?;
-        let mut history = records::history(&self.store.device, &copy.directory)?;
+        let Limits { lists, directory: longest_directory, .. } = self.options.limits;
+        let mut history = records::history(&self.store.device, &copy.directory, lists)?;
         history.push(HistoryEntry {
             number: plan.to.number,
             from: plan.from,
@@ -301,20 +316,20 @@ impl<D: Device> System<D> {
         };
         let expect = Expect::Active(seen.active().map(|slot| slot.generation));
         let device = &self.store.device;
-        let plan = CommitPlan { expect, area: MetadataArea::Reserve, content: &[] };
+        let plan = CommitPlan { expect, area: MetadataArea::Reserve, content: &[], longest_directory };
         let committed = match commit(device, &transaction, &plan) {
             // A long history does not fit into the reserve of a small store, of which three copies need room. No user space runs
             // that could be appending, so the rest of the store is free to use, too, once it is known what is.
             Err(CommitError::Full { needed, free }) => match self.content(view) {
                 Some(content) => {
                     let area = MetadataArea::GeneralThenReserve;
-                    commit(device, &transaction, &CommitPlan { expect, area, content: &[&content] })
+                    commit(device, &transaction, &CommitPlan { area, content: &[&content], ..plan })
                 }
                 None => Err(CommitError::Full { needed, free }),
             },
             committed => committed,
         };
-        committed.map(|_| ()).map_err(|error| SwitchError::Commit(error.to_string()))
+        committed.map(|_| new).map_err(|error| SwitchError::Commit(error.to_string()))
     }
 
     /// Everything that indexes and chunks take up; `None` when that cannot be known here: a map that is damaged, or longer than what

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use plyos_blockstore::layout::{MIN_STORE_LEN, SUPERBLOCK_OFFSETS, UNIT};
+use plyos_blockstore::layout::{MAX_DIRECTORY_LEN, MIN_STORE_LEN, SUPERBLOCK_OFFSETS, UNIT};
 use plyos_blockstore::{
     BlockDevice as _, CommitPlan, Expect, Extent, Floors, FormatOptions, FreeSpace, History, HistoryEntry,
     LayerChange, LayerMap, MetadataArea, Place, RecordChange, RecordType, SlotsChange, Transaction, UsedMap,
@@ -84,6 +84,7 @@ fn image() -> Result<Vec<u8>> {
         expect: Expect::Active(None),
         area: MetadataArea::GeneralThenReserve,
         content: &[&content],
+        longest_directory: MAX_DIRECTORY_LEN,
     };
     commit(&device, &transaction, &plan)?;
     Ok(device.image())

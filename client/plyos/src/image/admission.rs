@@ -1,7 +1,8 @@
 //! Whether the kernel will take a layer: the question that it will ask itself, asked before there is an image.
 //!
 //! The store is no authority. Roots come from files that the user gives, or from the repositories that `pkg` trusts in this
-//! store; the keyring must be signed by them and admit the layer's certificate; floors are the store's.
+//! store; the keyring must be signed by them and admit the layer's certificate; no keyring that goes into the image may revoke the
+//! layer; floors are the store's.
 
 use super::{failure, roots};
 use plyos_ids::LayerId;
@@ -31,6 +32,8 @@ pub struct Gate<'a> {
     given: Option<Pins>,
     repositories: BTreeMap<String, Repository>,
     floors: Floors,
+    /// Layers that their own repositories admit, with name and version.
+    admitted: Vec<(LayerId, String)>,
     refused: Vec<String>,
     untrusted: bool,
 }
@@ -45,6 +48,7 @@ impl<'a> Gate<'a> {
             given,
             repositories: BTreeMap::new(),
             floors,
+            admitted: Vec::new(),
             refused: Vec::new(),
             untrusted: false,
         })
@@ -68,7 +72,10 @@ impl<'a> Gate<'a> {
         let kernel = plyos_kernel_logic::Machine::default();
         let machine = Machine { arch: kernel.arch, abis: kernel.abis, compatible: &kernel.compatible };
         match keyring.admit(&certificate, &facts, floor, &machine) {
-            Ok(_) => Ok(Some(certificate)),
+            Ok(_) => {
+                self.admitted.push((layer.id, format!("{} {}", layer.name, layer.version)));
+                Ok(Some(certificate))
+            }
             Err(Refusal::WrongAbi { found, machine }) => {
                 let why = format!("its programs need ABI {found}, and the kernel has {machine}");
                 self.refuse(layer, &why, false);
@@ -85,7 +92,14 @@ impl<'a> Gate<'a> {
     ///
     /// # Errors
     /// When a layer was refused; the line names them.
-    pub fn finish(self) -> Result<(Vec<String>, Pins), Failure> {
+    pub fn finish(mut self) -> Result<(Vec<String>, Pins), Failure> {
+        // Which keyrings go in is known now, and the kernel asks all of them.
+        for (id, what) in &self.admitted {
+            for (name, _) in self.repositories.iter().filter(|(_, found)| found.keyring.revokes(*id)) {
+                self.refused.push(format!("{what}: the keyring of '{name}' revokes it"));
+                self.untrusted = true;
+            }
+        }
         if let [first, rest @ ..] = self.refused.as_slice() {
             let mut line = format!("the kernel would not boot this: {first}");
             rest.iter().take(NAMED - 1).for_each(|refused| line += &format!("; {refused}"));
@@ -95,12 +109,20 @@ impl<'a> Gate<'a> {
             let code = if self.untrusted { ExitCode::Signature } else { ExitCode::Machine };
             return Err(Failure::new(code, line + " (--leave-out NAME makes the image without)"));
         }
-        let names = self.repositories.keys().cloned().collect();
+        let names: Vec<String> = self.repositories.keys().cloned().collect();
         let kept = self.repositories.into_values().filter_map(|repository| repository.set);
         let pins = match self.given {
             Some(given) => given,
             None => roots::pins(kept)?,
         };
+        // The one floor of a store is that of a single keyring.
+        if let [name] = names.as_slice() {
+            let doing = format!("the keyring of '{name}' is refused");
+            let keyring =
+                self.store.record(RecordType::Keyring, &key_of(name)).map_err(|error| failure(&error))?;
+            let floor = self.store.superblock().keyring_floor;
+            pins.trust(keyring.unwrap_or_default(), floor).or_fail(ExitCode::Signature, &doing)?;
+        }
         Ok((names, pins))
     }
 
@@ -155,4 +177,43 @@ fn facts(id: LayerId, descriptor: &Descriptor) -> LayerFacts<'_> {
 /// Key of a record that is called by a text.
 pub fn key_of(text: &str) -> [u8; 32] {
     *blake3::hash(text.as_bytes()).as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plyos_custody::{SecretKey, Signer as _};
+    use plyos_storefile::CreateOptions;
+    use plyos_trust::keyring::{Keyring, Revocation, Statement};
+    use plyos_trust::signatures::Signatures;
+
+    fn repository(revocations: &[Revocation]) -> Repository {
+        let root = SecretKey::from_seed(&[1; 32]).unwrap();
+        let revocations = revocations.to_vec();
+        let statement = Statement { version: 1, issued_at: 0, keys: Vec::new(), revocations };
+        let signature = root.sign(&statement.message().unwrap()).unwrap();
+        let signatures = Signatures::new(vec![signature]).unwrap();
+        let bytes = Keyring::new(statement, signatures).unwrap().emit().unwrap();
+        let set = PinnedSet::new(1, [*root.public()]).unwrap();
+        let keyring = roots::pins([set.clone()]).unwrap().trust(bytes, 0).unwrap();
+        Repository { keyring, set: Some(set) }
+    }
+
+    #[test]
+    fn a_keyring_of_another_repository_that_goes_in_may_revoke() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let store = Store::create(&path, &CreateOptions { size: 16 << 20, boots: true }).unwrap();
+        let layer = LayerId::from_bytes([7; 32]);
+        let finish = |revoked: LayerId| {
+            let mut gate = Gate::new(&store, &[]).unwrap();
+            gate.repositories.insert("own".to_owned(), repository(&[]));
+            gate.repositories.insert("other".to_owned(), repository(&[Revocation::Layer(revoked)]));
+            gate.admitted.push((layer, "docs 1".to_owned()));
+            gate.finish()
+        };
+        let refused = finish(layer).unwrap_err().to_string();
+        assert!(refused.contains("docs 1: the keyring of 'other' revokes it"), "{refused}");
+        assert_eq!(finish(LayerId::from_bytes([8; 32])).unwrap().0, ["other", "own"]);
+    }
 }

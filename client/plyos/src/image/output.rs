@@ -5,7 +5,7 @@ use super::options::{Format, StoreImage};
 use plyos_disk_image::{Plan, qcow2};
 use plyos_report::{ExitCode, Failure, OrFail, Progress};
 use plyos_storefile::{Access, FileDevice};
-use std::fs::Permissions;
+use std::fs::{self, Permissions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -38,8 +38,7 @@ pub fn write(
     let roots_path = args.roots_path();
     let mut roots = beside(&roots_path)?;
     roots.write_all(&gathered.pins.emit()).or_fail(ExitCode::Failure, writing(&roots_path))?;
-    keep(roots, &roots_path)?;
-    keep(image, path)?;
+    keep_both((roots, &roots_path), (image, path))?;
     Ok(len)
 }
 
@@ -78,6 +77,16 @@ fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
     builder.tempfile_in(folder_of(path)).or_fail(ExitCode::Failure, writing(path))
 }
 
+/// Keeps both or neither: roots that were left behind would be in the way of the next try.
+fn keep_both(roots: (NamedTempFile, &Path), image: (NamedTempFile, &Path)) -> Result<(), Failure> {
+    let roots_path = roots.1;
+    keep(roots.0, roots_path)?;
+    keep(image.0, image.1).inspect_err(|_| {
+        // What went wrong with the image is what is told.
+        let _ = fs::remove_file(roots_path);
+    })
+}
+
 fn keep(file: NamedTempFile, path: &Path) -> Result<(), Failure> {
     file.as_file().sync_all().or_fail(ExitCode::Failure, writing(path))?;
     file.persist_noclobber(path).map(drop).or_fail(ExitCode::Failure, writing(path))
@@ -85,4 +94,24 @@ fn keep(file: NamedTempFile, path: &Path) -> Result<(), Failure> {
 
 fn writing(path: &Path) -> String {
     format!("writing {}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_cannot_be_kept_leaves_no_roots_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, roots) = (folder.path().join("disk"), folder.path().join("disk.roots"));
+        let keep = || {
+            keep_both((beside(&roots).unwrap(), roots.as_path()), (beside(&image).unwrap(), image.as_path()))
+        };
+        fs::write(&image, "somebody was faster").unwrap();
+        assert!(keep().is_err());
+        assert!(must_be_free(&roots).is_ok());
+        assert_eq!(fs::read(&image).unwrap(), b"somebody was faster");
+        fs::remove_file(&image).unwrap();
+        assert!(keep().is_ok() && image.exists() && roots.exists());
+    }
 }

@@ -21,6 +21,9 @@ use crate::{
     words::shown,
 };
 
+/// Entries between two breaths: their names are read in pages of many, most of which are cached.
+const BREATH: u32 = 1000;
+
 /// `find`.
 pub(crate) fn run<T: Tree>(
     tree: &T,
@@ -31,8 +34,14 @@ pub(crate) fn run<T: Tree>(
     let namespace = tree.namespace();
     let top = resolve(tree, path)?;
     let (mut unread, mut count) = (0u64, 0u64);
+    let mut until_breath = BREATH;
     let mut each = |found: Result<Found, NamespaceError>| -> Result<(), Failure> {
         let found = found.map_err(failed(tree))?;
+        until_breath -= 1;
+        if until_breath == 0 {
+            until_breath = BREATH;
+            out.breathe()?;
+        }
         if detail == Detail::Count {
             count += 1;
             return Ok(());

@@ -26,10 +26,7 @@ pub(crate) fn greet<S: System>(system: &S, out: &mut Out<'_, impl Screen>) -> Re
 
 /// The slots that name a generation, with what they are worth.
 pub(crate) fn place<S: System>(system: &S, number: u64) -> String {
-    let slots = match system.slots() {
-        Ok(slots) => slots,
-        Err(why) => return glyph::line(&why),
-    };
+    let slots = system.slots();
     let mut out = String::new();
     for name in SlotName::BOTH {
         let slot = slots.get(name);
@@ -108,7 +105,7 @@ pub(crate) fn switch<S: System>(
 ) -> Result<(), Failure> {
     let before = system.shown().generation().number;
     // The clock may be wrong or missing: time never goes back behind what the store has seen.
-    let slots = system.slots().map_err(Failure::Said)?;
+    let slots = system.slots();
     let seen = slots.a.changed_at.max(slots.b.changed_at);
     system.switch(number, clock.unwrap_or(0).max(seen)).map_err(Failure::Said)?;
     let shown = system.shown().generation().number;
@@ -140,7 +137,7 @@ pub(crate) fn status<S: System>(
     let shown = system.shown();
     let (number, layers) = (shown.generation().number, shown.generation().layers.len());
     out.line(format_args!("generation {number} ({layers} layers)"))?;
-    let slots = system.slots().map_err(Failure::Said)?;
+    let slots = system.slots();
     for name in SlotName::BOTH {
         let slot = slots.get(name);
         let preferred = if slots.preferred == Some(name) { ", active" } else { "" };

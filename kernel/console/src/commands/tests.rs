@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Wish,
-    fakes::{Desk, FakeScreen, large},
+    fakes::{Desk, FakeScreen, large, many},
     glyph,
     machine::Network,
     words,
@@ -258,6 +258,10 @@ fn a_long_answer_can_be_stopped() {
     }
     assert!(desk.run_for("sum /data/large", 0).ends_with("^C\n"), "work that shows nothing, too");
     assert_eq!(desk.run("find"), whole);
+    let trees = &mut desk.system.as_mut().unwrap().trees;
+    trees.insert(1, many(1500));
+    assert_eq!(desk.run_for("find -c", 0), "^C\n", "and a count, before it is done");
+    assert_eq!(desk.run("find -c"), "1505\n");
 }
 
 #[test]

@@ -75,12 +75,13 @@ impl Request {
     }
 }
 
-/// The whole answer, after which the connection is closed.
-pub fn answer(request: Request, facts: &Facts) -> Vec<u8> {
+/// The whole answer, after which the connection is closed. `gather` is asked for the facts if a page shows them, and not
+/// otherwise: whoever is on the network may ask as often as he likes.
+pub fn answer(request: Request, gather: impl FnOnce() -> Facts) -> Vec<u8> {
     const TEXT: &str = "text/plain; charset=utf-8";
     let (status, kind, text) = match request {
-        Request::Read(Page::Status, _) => ("200 OK", "text/html; charset=utf-8", page(facts)),
-        Request::Read(Page::Metrics, _) => ("200 OK", metrics::CONTENT_TYPE, metrics(facts)),
+        Request::Read(Page::Status, _) => ("200 OK", "text/html; charset=utf-8", page(&gather())),
+        Request::Read(Page::Metrics, _) => ("200 OK", metrics::CONTENT_TYPE, metrics(&gather())),
         Request::Read(Page::Unknown, _) => {
             ("404 Not Found", TEXT, String::from("no such page: there are / and /metrics\n"))
         }

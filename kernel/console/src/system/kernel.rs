@@ -47,8 +47,8 @@ impl<D: Device> System for KernelSystem<D> {
         self.shown()
     }
 
-    fn slots(&self) -> Result<Slots, String> {
-        self.superblock().map(|superblock| superblock.slots)
+    fn slots(&self) -> Slots {
+        self.slots()
     }
 
     fn generations(&self) -> Result<Vec<GenerationInfo>, String> {

@@ -46,10 +46,7 @@ pub trait System {
     fn shown(&self) -> Arc<Self::Tree>;
 
     /// Both slots as the store has them.
-    ///
-    /// # Errors
-    /// One line when the store cannot be read any more.
-    fn slots(&self) -> Result<Slots, String>;
+    fn slots(&self) -> Slots;
 
     /// Every generation in the store, by number.
     ///

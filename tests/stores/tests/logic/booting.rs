@@ -1,9 +1,13 @@
 //! Which slot is booted, what is written on the way, and what is said of the one that was not.
 
-use plyos_blockstore::{RecordType, layout::SUPERBLOCK_OFFSETS, open};
-use plyos_kernel_logic::{Level, Limits, NoneGood, Options, Passed, System, Why};
+use std::io;
+use std::sync::Mutex;
+
+use plyos_blockstore::{BlockDevice, RecordType, Superblock, layout::SUPERBLOCK_OFFSETS, open};
+use plyos_kernel_logic::{Level, Limits, NoneGood, Options, Passed, SwitchError, System, Why, boot};
 use plyos_slots::{BadReason, SlotName, SlotState};
-use plyos_test_stores::maker::As;
+use plyos_test_stores::maker::{As, NOW, ROOT, pins};
+use plyos_test_stores::means::means;
 use plyos_test_stores::memory::Memory;
 
 use crate::world::{World, start, start_with};
@@ -211,4 +215,95 @@ fn a_directory_beyond_the_memory_of_the_machine_is_refused_before_it_is_read() {
     let options = Options { limits: Limits { directory: 100, ..Limits::default() }, ..Options::default() };
     let refused = start_with(world.device(), &options).0.unwrap_err();
     assert!(refused.to_string().contains("this machine's memory is enough for 100"), "{refused}");
+}
+
+/// A device whose superblocks are others when they are read for the second time.
+struct Changing {
+    device: Memory,
+    first: Mutex<Vec<(u64, Vec<u8>)>>,
+    /// Offsets of what was read.
+    read: Mutex<Vec<u64>>,
+}
+
+impl BlockDevice for &Changing {
+    type Error = io::Error;
+
+    fn len(&self) -> u64 {
+        self.device.len()
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.read.lock().unwrap().push(offset);
+        let mut first = self.first.lock().unwrap();
+        match first.iter().position(|(at, bytes)| (*at, bytes.len()) == (offset, out.len())) {
+            Some(at) => {
+                out.copy_from_slice(&first.swap_remove(at).1);
+                Ok(())
+            }
+            None => self.device.read_at(offset, out),
+        }
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.device.write_at(offset, bytes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.device.flush()
+    }
+}
+
+#[test]
+fn a_directory_that_grows_between_two_reads_of_the_superblock_is_not_read() {
+    let mut world = World::on_trial(3);
+    let superblocks = |device: &Memory| {
+        SUPERBLOCK_OFFSETS.map(|offset| {
+            let mut bytes = vec![0; Superblock::SIZE];
+            device.read_at(offset, &mut bytes).unwrap();
+            (offset, bytes)
+        })
+    };
+    let first = superblocks(&world.device());
+    let directory = open(&world.device()).unwrap().chosen.superblock.directory.len;
+    world.maker.keyring("another", 1, &[5], &[6], &[]);
+    world.maker.commit();
+    let grown = open(&world.device()).unwrap().chosen.superblock.directory;
+    assert!(grown.len > directory);
+    let device = Changing { device: world.device(), first: Mutex::new(first.into()), read: Mutex::default() };
+    let options = Options { limits: Limits { directory, ..Limits::default() }, ..Options::default() };
+    let system = boot(&device, pins(&[ROOT]), means().0, options, NOW).unwrap();
+    // The commit that counts the try opens the store again, and finds the longer one.
+    assert_eq!(system.shown().number(), 1);
+    let passed = system.passed()[0].to_string();
+    assert!(passed.contains("could not be counted: its directory has"), "{passed}");
+    assert!(matches!(system.switch(2, 0), Err(SwitchError::Store(_))));
+    assert!(!device.read.lock().unwrap().contains(&grown.offset));
+}
+
+#[test]
+fn the_slots_are_known_without_the_device() {
+    let world = World::on_trial(3);
+    let device = world.device();
+    let (system, _) = booted(&device);
+    let stored = || open(&device).unwrap().chosen.superblock.slots;
+    assert_eq!(system.slots(), stored(), "a try is counted");
+    system.switch(1, 9).unwrap();
+    assert_eq!(system.slots(), stored(), "and given up");
+    let before = device.asked();
+    system.slots();
+    assert_eq!(device.asked(), before);
+}
+
+#[test]
+fn a_list_beyond_the_memory_of_the_machine_is_no_damage() {
+    let mut world = World::on_trial(3);
+    let site = world.site.clone();
+    world.maker.floor(&site, 1);
+    world.maker.commit();
+    let device = world.device();
+    let options = Options { limits: Limits { lists: 10, ..Limits::default() }, ..Options::default() };
+    let refused = start_with(device.clone(), &options).0.unwrap_err();
+    assert!(refused.to_string().contains("and this machine's memory is enough for 10"), "{refused}");
+    assert_eq!(states(&device), [SlotState::Good, trial(2)], "a larger machine tries it again");
+    assert_eq!(booted(&device).1, 2);
 }

@@ -1,13 +1,13 @@
 //! Live switches: prepared whole, flipped as `pkg` does it, and what is held stays.
 
-use plyos_blockstore::{Action, open};
-use plyos_kernel_logic::{Held, SwitchError, System};
+use plyos_blockstore::{Action, HistoryEntry, RecordType, open};
+use plyos_kernel_logic::{Held, Limits, Options, SwitchError, System};
 use plyos_slots::{BadReason, SlotName, SlotState};
 use plyos_storefile::Store;
 use plyos_test_stores::maker::As;
 use plyos_test_stores::memory::Memory;
 
-use crate::world::{World, content, start};
+use crate::world::{World, content, start, start_with};
 
 fn system(device: &Memory) -> System<Memory> {
     start(device.clone()).0.unwrap()
@@ -95,4 +95,71 @@ fn a_generation_that_is_in_no_slot_any_more() {
     assert_eq!(told, [(1, true, None), (2, true, Some(SlotName::B)), (3, true, Some(SlotName::A))]);
     assert_eq!(system.switch(1, 0).unwrap().number(), 1);
     assert_eq!(index(&system), b"<h1>one</h1>");
+}
+
+#[test]
+fn where_a_boot_fell_back_to_can_be_made_active() {
+    let world = World::two();
+    let device = world.device();
+    let copy = open(&device).unwrap().chosen;
+    let second = copy.superblock.slots.get(SlotName::B).generation;
+    let record = copy.directory.records[&(RecordType::Generation, *second.as_bytes())].extent;
+    device.flip(record.offset + 40);
+    let system = system(&device);
+    assert_eq!((system.shown().number(), system.slots().preferred), (1, Some(SlotName::B)));
+    system.switch(1, 5).unwrap();
+    assert_eq!(system.slots().preferred, Some(SlotName::A));
+    assert_eq!(system.switch(1, 6).unwrap_err(), SwitchError::Shown(1), "now it is");
+    let (next, _) = start(device);
+    assert!(next.unwrap().passed().is_empty(), "the next start begins there");
+}
+
+#[test]
+fn a_history_beyond_the_memory_of_the_machine_refuses_a_switch() {
+    let world = World::two();
+    let device = world.device();
+    let options = Options { limits: Limits { lists: 200, ..Limits::default() }, ..Options::default() };
+    let system = start_with(device.clone(), &options).0.unwrap();
+    let before = device.image();
+    let refused = system.switch(1, 0).unwrap_err();
+    assert!(refused.to_string().contains("and this machine's memory is enough for 200"), "{refused}");
+    assert!(system.generations().is_err());
+    assert!(device.image() == before && system.shown().number() == 2);
+}
+
+#[test]
+fn a_switch_makes_room_for_a_long_history() {
+    let mut world = World::two();
+    let mut history = world.maker.writer().history().unwrap();
+    let last = history.entries().next_back().unwrap().clone();
+    for _ in 0..150 {
+        history.push(HistoryEntry { command: "x".repeat(1000), ..last.clone() });
+    }
+    let record = history.emit();
+    world.maker.writer().put_record(RecordType::History, &RecordType::ONLY, &record).unwrap();
+    world.maker.commit();
+    let system = system(&world.device());
+    content(&system, "usr/lib/large.so", 1 << 20).unwrap();
+    let chunks = || system.cache().chunks.bytes;
+    assert!(chunks() > 1 << 20);
+    system.switch(1, 0).unwrap();
+    assert_eq!(chunks(), 0);
+}
+
+#[test]
+fn no_more_records_are_listed_than_there_is_memory_for() {
+    let world = World::two();
+    let damaged = |generations| {
+        let options = Options { limits: Limits { generations, ..Limits::default() }, ..Options::default() };
+        let system = start_with(world.device(), &options).0.unwrap();
+        let listed = system.generations().unwrap();
+        assert_eq!(listed.iter().map(|found| found.number).collect::<Vec<_>>(), [1, 2]);
+        listed.into_iter().filter_map(|found| found.damage).collect::<Vec<_>>()
+    };
+    let copy = open(&world.device()).unwrap().chosen;
+    let every = copy.directory.records.values().filter(|entry| entry.record_type == RecordType::Generation);
+    let bytes: u64 = every.map(|entry| entry.extent.len).sum();
+    assert!(damaged(bytes).is_empty());
+    let unread = damaged(bytes - 1);
+    assert!(matches!(&*unread, [why] if why.starts_with("not read: ")), "{unread:?}");
 }

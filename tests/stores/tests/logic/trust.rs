@@ -1,7 +1,8 @@
 //! Whom the kernel trusts: the pinned roots alone, whatever the store says.
 
+use plyos_blockstore::{RecordType, open};
 use plyos_ids::Kind;
-use plyos_kernel_logic::{NoneGood, Options, boot};
+use plyos_kernel_logic::{Level, NoneGood, Options, boot};
 use plyos_layer_format::descriptor::Descriptor;
 use plyos_namespace::generation::GenerationLayer;
 use plyos_test_stores::maker::{As, LAYERS, NOW, REPOSITORY, ROOT, listed, pins};
@@ -151,4 +152,57 @@ fn layers_for_other_machines_or_another_state() {
         world.maker.layer(folder, &descriptor)
     });
     assert!(refused(&state).contains("version 3 to 5, and that is 7"), "{}", refused(&state));
+}
+
+/// Where the keyring of a repository lies.
+fn keyring(world: &World, repository: &str) -> u64 {
+    let key = (RecordType::Keyring, *blake3::hash(repository.as_bytes()).as_bytes());
+    open(&world.device()).unwrap().chosen.directory.records[&key].extent.offset
+}
+
+#[test]
+fn a_keyring_that_cannot_be_read_might_revoke() {
+    let mut world = World::new();
+    let site = world.site.clone();
+    world.maker.keyring("other", 2, &[ROOT], &[], &[Revocation::Layer(site.id)]);
+    world.maker.activate(&[site], As::Good);
+    assert!(refused(&world).contains("was revoked"), "{}", refused(&world));
+    let device = world.device();
+    let offset = keyring(&world, "other");
+    device.flip(offset + 50);
+    assert!(refused(&world).contains("does not match its hash"), "{}", refused(&world));
+    device.flip(offset + 50);
+    device.break_range(offset..offset + 1);
+    assert!(refused(&world).contains("the disk says no"), "{}", refused(&world));
+}
+
+#[test]
+fn a_keyring_of_somebody_else_is_told_of_and_too_many_are_refused() {
+    let mut world = World::one();
+    world.maker.keyring("stranger", 1, &[5], &[6], &[]);
+    world.maker.commit();
+    let (system, lines) = start(world.device());
+    assert!(system.is_ok());
+    let told = lines.of(Level::Warning);
+    assert!(
+        matches!(&*told, [line] if line.starts_with("a keyring of the store does not count: ")),
+        "{told:?}"
+    );
+    for number in 0..63 {
+        world.maker.keyring(&number.to_string(), 1, &[5], &[6], &[]);
+    }
+    world.maker.commit();
+    assert!(refused(&world).contains("more than 64 keyrings"), "{}", refused(&world));
+}
+
+#[test]
+fn the_floor_of_keyrings_is_that_of_a_single_one() {
+    let mut world = World::one();
+    world.maker.writer().set_keyring_floor(5);
+    world.maker.commit();
+    assert!(refused(&world).contains("no keyring of the store is signed"), "{}", refused(&world));
+    // Another repository's versions are its own: here the floor may come from them.
+    world.maker.keyring("other", 5, &[ROOT], &[], &[]);
+    world.maker.commit();
+    assert!(start(world.device()).0.is_ok());
 }
