@@ -28,6 +28,7 @@ pub type StoreDisk = &'static MachineDisk;
 pub const TYPED: usize = 4096;
 
 /// What was mounted.
+#[expect(clippy::large_enum_variant, reason = "there is one, for as long as the kernel runs")]
 pub enum Mounted {
     /// The system of the store on the first disk.
     System(System<StoreDisk>),
