@@ -25,9 +25,9 @@ const MODULES: [&str; 10] = [
 ];
 
 /// Longest run of a guest, in seconds.
-const LIMIT: &str = "150";
+const LIMIT: &str = "90";
 /// On a busy host Linux may fail to calibrate its clock on a microvm, and then stands still: such a run is begun again.
-const TRIES: usize = 3;
+const TRIES: usize = 5;
 
 /// Kernel and initial RAM disk.
 pub struct Guest {
