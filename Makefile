@@ -46,7 +46,7 @@ test: build kernel ## all tests: unit, golden files, architecture, whole system 
 # fragmentation (beside their bars; `written` needs root for a loop device, `fragmentation` takes a minute for 200 upgrade cycles);
 # registry (beside docker-registry and nginx; seven minutes); kernel (beside Debian's, in QEMU).
 bench: build kernel ## all figures -> target/bench/performance.md (ROUNDS=3, PLYOS_CORPUS=DIR; BENCH=registry, or flip,mount,live,export,cleanup,verify,written,fragmentation,push,install,sizes,missing,kernel)
-	corpus=$$(tests/setup/bench.sh) && linux=$$(tests/setup/linux.sh) && PLYOS_CORPUS="$$corpus" PLYOS_LINUX_DEB="$$linux" \
+	corpus=$$(tests/setup/bench.sh) && linux=$$(case ",$(BENCH)," in ,,|*,kernel,*) tests/setup/linux.sh ;; esac) && PLYOS_CORPUS="$$corpus" PLYOS_LINUX_DEB="$$linux" \
 	  ROUNDS=$(ROUNDS) BENCH="$(BENCH)" $(CARGO) run --release --locked --quiet -p plyos-test-bench
 
 oracles: build ## other people's readers over the whole corpus, entry by entry -> target/oracles.md (PLYOS_CORPUS=DIR; root sees owners)
