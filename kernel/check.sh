@@ -3,6 +3,7 @@
 #   - nothing is read or written below the stack pointer: an interrupt may come between any two instructions. Two searches: no
 #     operand below the stack pointer itself; in a function with a frame pointer (all of Rust's), none further below that than the
 #     function ever moves the stack pointer. Not seen are operands with an index besides, whose places nobody can tell here;
+#   - registers of 256 bits are used only by the crates that look for them themselves: interrupt handlers save 128 bits of each;
 #   - no segment is writable and executable;
 #   - it is smaller than 1.5 MiB without the names of its functions' local symbols.
 # `make kernel` runs it. The searches are tried on an example first, so that a tool that changes its output is noticed.
@@ -40,6 +41,15 @@ below_frame() {
     END { finish(); printf "%d\n%s", frames, found }
   ' "$1" -
 }
+# Functions that use wide registers: wide_in NAMES < DISASSEMBLY. All such instructions begin with v; those of the 512-bit masks need none
+# to be looked for, for who uses them uses these too.
+wide_in() {
+  awk '
+    FNR == NR { if (NF > 1) { address = $1; sub(/^[^ ]+ ([a-zA-Z] )?/, ""); name[address] = $0 } next }
+    { here = $1; sub(/:$/, "", here); if (here in name) function_name = name[here] }
+    $2 ~ /^v/ && /%[xyz]mm/ { print function_name }
+  ' "$1" - | sort -u
+}
 # Segments of `readelf -lW` that are loaded with W and E.
 writable_code() { awk '$1 == "LOAD" { flags = ""; for (i = 7; i < NF; i++) flags = flags $i; if (flags ~ /W/ && flags ~ /E/) print }'; }
 
@@ -66,6 +76,10 @@ deep: push %rbp
   movl $1, -136(%rbp)
   movl $1, -137(%rbp)
   ret
+wide: vpaddd %ymm0, %ymm1, %ymm2
+  ret
+narrow: paddd %xmm0, %xmm1
+  ret
 ASSEMBLER
 as -o "$work/bad.o" "$work/bad.s"
 ld -N --no-warn-rwx-segments -o "$work/bad" "$work/bad.o"
@@ -73,6 +87,7 @@ ld -N --no-warn-rwx-segments -o "$work/bad" "$work/bad.o"
 nm --numeric-sort "$work/bad" > "$work/names"
 objdump -d --no-show-raw-insn "$work/bad" | below_frame "$work/names" > "$work/frames"
 [ "$(head -1 "$work/frames") $(wc -l < "$work/frames")" = "2 4" ] || die "the search for accesses below a frame does not find the three in an example of two functions"
+[ "$(objdump -d --no-show-raw-insn "$work/bad" | wide_in "$work/names")" = wide ] || die "the search for wide registers does not find the one in an example"
 [ "$(readelf -lW "$work/bad" | writable_code | wc -l)" = 1 ] || die "the search for writable code finds nothing in an example"
 
 objdump -d --no-show-raw-insn -j .text "$kernel" > "$work/text"
@@ -85,9 +100,11 @@ below_frame "$work/names" < "$work/text" > "$work/frames"
 frames=$(head -1 "$work/frames")
 [ "$frames" -gt 0 ] || die "$kernel tells of no function with a frame pointer: was it built by tests/setup/kernel.sh?"
 [ "$(wc -l < "$work/frames")" = 1 ] || die "$(($(wc -l < "$work/frames") - 1)) accesses below a function's frame, the first: $(sed -n 2p "$work/frames"). Is -C no-redzone=yes set?"
+wide_in "$work/names" < "$work/text" | grep -vE '^(blake3_|<?[&*]*(blake3|curve25519_dalek|sha2)::)' > "$work/wide" || true
+[ ! -s "$work/wide" ] || die "wide registers are used by $(head -1 "$work/wide"): an interrupt handler that reached it would spoil them. Is it sure that none does (docs/kernel.md, I5)?"
 readelf -lW "$kernel" | writable_code > "$work/writable"
 [ ! -s "$work/writable" ] || die "writable and executable: $(head -1 "$work/writable")"
 strip --strip-all -o "$work/stripped" "$kernel"
 size=$(stat -c %s "$work/stripped")
 [ "$size" -lt "$LARGEST" ] || die "$size bytes, allowed are less than $LARGEST"
-echo "kernel: $size bytes ($((size * 100 / LARGEST)) % of what is allowed), $instructions instructions, no operand below the stack pointer or below one of $frames frames, no writable code"
+echo "kernel: $size bytes ($((size * 100 / LARGEST)) % of what is allowed), $instructions instructions, no operand below the stack pointer or below one of $frames frames, no wide registers where interrupts could spoil them, no writable code"

@@ -160,11 +160,7 @@ impl<D> Store<D> {
             return Err(ChunkFault::Length { found: stored.len() as u64, expected: length });
         }
         let bytes = match codec {
-            Codec::Zstd => {
-                let mut out = vec![0; length as usize];
-                self.means.decompress.decompress(stored, &mut out)?;
-                out
-            }
+            Codec::Zstd => self.means.decompress.decompress(stored, length as usize)?,
             // No other codec is a place's.
             _ => stored.to_vec(),
         };

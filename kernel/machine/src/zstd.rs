@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
@@ -40,24 +41,32 @@ impl Zstd {
         NonNull::new(context).map(|context| Self { context, workspace })
     }
 
-    /// Decompresses one whole frame into `out`, all of it.
+    /// Decompresses one whole frame to exactly `length` bytes.
     ///
     /// # Errors
-    /// [`BadFrame`] for anything else; `out` may then hold anything.
-    pub fn decompress(&mut self, frame: &[u8], out: &mut [u8]) -> Result<(), BadFrame> {
-        let (from, length) = (frame.as_ptr().cast::<c_void>(), frame.len());
-        // SAFETY: I18: both read at most `length` bytes.
-        let (content, whole) =
-            unsafe { (ZSTD_getFrameContentSize(from, length), ZSTD_findFrameCompressedSize(from, length)) };
+    /// [`BadFrame`] for anything else.
+    pub fn decompress(&mut self, frame: &[u8], length: usize) -> Result<Vec<u8>, BadFrame> {
+        let (from, from_length) = (frame.as_ptr().cast::<c_void>(), frame.len());
+        // SAFETY: I18: both read at most `from_length` bytes.
+        let (content, whole) = unsafe {
+            (ZSTD_getFrameContentSize(from, from_length), ZSTD_findFrameCompressedSize(from, from_length))
+        };
         // A frame that does not tell its content, or another one behind it, is none of ours. Errors are numbers far above any length.
-        if content != out.len() as u64 || whole != length {
+        if content != length as u64 || whole != from_length {
             return Err(BadFrame);
         }
-        // SAFETY: I18: reads at most `length` bytes and writes at most `out.len()`; the context is this value's alone.
-        let made = unsafe {
-            ZSTD_decompressDCtx(self.context.as_ptr(), out.as_mut_ptr().cast(), out.len(), from, length)
-        };
-        if made == out.len() { Ok(()) } else { Err(BadFrame) }
+        let mut out = Vec::with_capacity(length);
+        let to: *mut u8 = out.as_mut_ptr();
+        // SAFETY: I18: reads at most `from_length` bytes and writes at most `length`, for which there is room; the context is this
+        // value's alone.
+        let made =
+            unsafe { ZSTD_decompressDCtx(self.context.as_ptr(), to.cast(), length, from, from_length) };
+        if made != length {
+            return Err(BadFrame);
+        }
+        // SAFETY: I18: that many bytes were written, from the first on.
+        unsafe { out.set_len(length) };
+        Ok(out)
     }
 }
 

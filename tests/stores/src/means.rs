@@ -16,10 +16,9 @@ thread_local! {
 pub struct Zstd;
 
 impl Decompress for Zstd {
-    fn decompress(&self, frame: &[u8], out: &mut [u8]) -> Result<(), BadFrame> {
-        let length = out.len();
-        let written = ZSTD.with_borrow_mut(|zstd| zstd.decompress_to_buffer(frame, out));
-        if written.is_ok_and(|written| written == length) { Ok(()) } else { Err(BadFrame) }
+    fn decompress(&self, frame: &[u8], length: usize) -> Result<Vec<u8>, BadFrame> {
+        let bytes = ZSTD.with_borrow_mut(|zstd| zstd.decompress(frame, length)).map_err(|_| BadFrame)?;
+        if bytes.len() == length { Ok(bytes) } else { Err(BadFrame) }
     }
 }
 

@@ -43,6 +43,7 @@ extern "C" fn machine_start(info: u64) -> ! {
     let features = cpu::Features::read();
     features.require();
     cpu::protect(&features);
+    cpu::widen_registers(&features);
     memory::start(&info, &features);
     apic::start();
     interrupts::start();
