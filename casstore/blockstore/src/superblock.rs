@@ -67,19 +67,24 @@ impl SuperblockError {
     /// Whether a newer program wrote it (its checksum matches). Such a store must be left alone, where a damaged copy
     /// may be replaced.
     pub const fn is_too_new(&self) -> bool {
-        matches!(
-            self,
-            Self::Unknown
-                | Self::Preamble(PreambleError::Version(_) | PreambleError::Features(_))
-                | Self::Slot(SlotError::Unknown(..))
-                | Self::Slots(SlotsError::UnknownName(_))
-        )
+        match self {
+            Self::Preamble(error) => error.is_too_new(),
+            Self::Unknown | Self::Slot(SlotError::Unknown(..)) | Self::Slots(SlotsError::UnknownName(_)) => {
+                true
+            }
+            _ => false,
+        }
     }
 }
 
 impl Superblock {
     /// Bytes of a copy.
     pub const SIZE: usize = superblock::SIZE;
+
+    /// A time (seconds since 1970-01-01 UTC), but none before what this store has seen: for machines whose clock is wrong or missing.
+    pub fn not_before(&self, at: u64) -> u64 {
+        [self.time_floor, self.slots.a.changed_at, self.slots.b.changed_at].into_iter().fold(at, u64::max)
+    }
 
     /// Bytes of the store.
     pub const fn store_len(&self) -> u64 {

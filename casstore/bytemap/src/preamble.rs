@@ -50,6 +50,13 @@ pub enum PreambleError {
     Malformed,
 }
 
+impl PreambleError {
+    /// Whether a newer program wrote the object: who knows more than this one may be able to read it.
+    pub const fn is_too_new(&self) -> bool {
+        matches!(self, Self::Version(_) | Self::Features(_))
+    }
+}
+
 impl core::fmt::Display for PreambleError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {

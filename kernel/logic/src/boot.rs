@@ -143,7 +143,8 @@ impl<D: Device> Boot<D> {
         if self.options.read_only {
             return Err(String::from("the store is not to be written to (ro)"));
         }
-        let slots = self.slots().apply(event, self.at).map_err(|refusal| refusal.to_string())?;
+        let at = self.view.chosen.superblock.not_before(self.at);
+        let slots = self.slots().apply(event, at).map_err(|refusal| refusal.to_string())?;
         self.view = commit_slots(&self.store, &self.view, slots)?;
         Ok(())
     }

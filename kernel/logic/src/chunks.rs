@@ -20,6 +20,9 @@ use crate::{BadFrame, Pages};
 /// Of the cache, one part in so many may be filled by one read ahead.
 const AHEAD_SHARE: u64 = 4;
 
+/// Chunks that one read brings at most. Bytes bound it too, but chunks of a byte each would make a list without end.
+const MOST_AT_ONCE: usize = 256;
+
 /// Why a chunk could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkFault {
@@ -194,11 +197,38 @@ impl Run {
     fn take(&mut self, wanted: Wanted, place: Place, window: u64) -> bool {
         let end = place.offset.saturating_add(u64::from(place.length));
         let near = place.offset.checked_sub(self.end).is_some_and(|gap| gap <= GAP);
-        if !near || end - self.start > window {
+        if !near || end - self.start > window || self.chunks.len() >= MOST_AT_ONCE {
             return false;
         }
         self.chunks.push((wanted, place));
         self.end = end;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plyos_ids::ChunkId;
+
+    #[test]
+    fn a_run_ends_at_its_window_at_a_gap_and_at_its_most_chunks() {
+        let wanted = |ordinal| Wanted {
+            ordinal,
+            start: ordinal,
+            chunk: Chunk { id: ChunkId::from_bytes([0; 32]), length: 1 },
+        };
+        let place = |offset, length| Place { source: 0, codec: Codec::Raw, offset, length };
+        let mut run = Run::new(wanted(0), place(0, 1));
+        assert!(!run.take(wanted(1), place(2 + GAP, 1), u64::MAX), "too far");
+        assert!(!run.take(wanted(1), place(1, 100), 100), "the window");
+        assert!(run.take(wanted(1), place(1, 99), 100));
+        let mut run = Run::new(wanted(0), place(0, 1));
+        assert!((1..MOST_AT_ONCE as u64).all(|ordinal| run.take(
+            wanted(ordinal),
+            place(ordinal, 1),
+            1 << 20
+        )));
+        assert!(!run.take(wanted(1000), place(MOST_AT_ONCE as u64, 1), 1 << 20), "chunks of a byte each");
     }
 }

@@ -22,7 +22,7 @@ use plyos_blockstore::{LayerState, ReadError, RecordType, StoreCopy, places_of, 
 use plyos_ids::{GenerationId, Kind};
 use plyos_layer_format::index::{Index, IndexError, MAX_INDEX};
 use plyos_layer_format::pages::{PAGE_SIZE, PageHashes};
-use plyos_namespace::generation::{Disagreement, Generation, GenerationLayer};
+use plyos_namespace::generation::{Disagreement, Generation, GenerationError, GenerationLayer};
 use plyos_namespace::namespace::{Namespace, NamespaceLayer};
 use plyos_trust::pins::Pins;
 use spin::Mutex;
@@ -48,7 +48,7 @@ pub enum MountError {
     NoRecord,
     /// Its record is no generation.
     #[error("its record is malformed: {0}")]
-    Malformed(String),
+    Malformed(GenerationError),
     /// Its record is another generation.
     #[error("its record is that of generation {0}")]
     Other(u64),
@@ -106,18 +106,20 @@ pub enum LayerError {
 }
 
 impl MountError {
-    /// Whether it is evidence against what the store holds: bytes that do not match their hash, or make no sense. A device that
-    /// failed is none, nor is a layer that is not trusted here: the next kernel may have other roots.
+    /// Whether it is evidence against this generation: bytes that do not match their hash, or make no sense. A device that failed is
+    /// none, nor is what all generations share (keyrings, floors), nor what a newer kernel may read, nor a layer that is not trusted
+    /// here: the next kernel may have other roots.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::NoRecord | Self::Malformed(_) | Self::Other(_) => true,
-            Self::Record(error) | Self::Gate(GateError::Record(error)) => error.is_damage(),
+            Self::NoRecord | Self::Other(_) => true,
+            Self::Malformed(error) => !error.is_too_new(),
+            Self::Record(error) => error.is_damage(),
             Self::Gate(_) => false,
             Self::Layer { reason, .. } => match &**reason {
                 LayerError::Missing | LayerError::Partial | LayerError::Map(_) | LayerError::Disagrees(_) => {
                     true
                 }
-                LayerError::Index(error) => !matches!(error, IndexError::Read { .. }),
+                LayerError::Index(error) => !matches!(error, IndexError::Read { .. }) && !error.is_too_new(),
                 LayerError::Gate(GateError::Record(error)) => error.is_damage(),
                 LayerError::Device(_) | LayerError::Gate(_) | LayerError::State { .. } => false,
             },
@@ -164,7 +166,7 @@ pub(crate) fn generation<D: Device>(
     let key = (RecordType::Generation, *named.id.as_bytes());
     let bytes =
         records::record(device, &copy.directory, key, LONGEST_GENERATION)?.ok_or(MountError::NoRecord)?;
-    let found = Generation::parse(&bytes).map_err(|error| MountError::Malformed(error.to_string()))?;
+    let found = Generation::parse(&bytes).map_err(MountError::Malformed)?;
     if found.id() == named.id && found.number == named.number {
         Ok(found)
     } else {
@@ -216,4 +218,28 @@ fn layer<D: Device>(
         return Err(LayerError::State { oldest: *reads.start(), newest: *reads.end(), found });
     }
     Ok(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plyos_bytemap::PreambleError;
+
+    #[test]
+    fn what_a_newer_kernel_may_read_is_no_damage() {
+        let layer = |reason: IndexError| MountError::Layer {
+            kind: Kind::Base,
+            name: String::from("base"),
+            version: String::from("1"),
+            reason: Box::new(reason.into()),
+        };
+        for newer in [PreambleError::Version(2), PreambleError::Features(1)] {
+            assert!(!MountError::Malformed(GenerationError::Preamble(newer)).is_damage());
+            assert!(!layer(IndexError::Preamble(newer)).is_damage());
+        }
+        assert!(MountError::Malformed(GenerationError::Preamble(PreambleError::Magic)).is_damage());
+        assert!(MountError::Malformed(GenerationError::NumberZero).is_damage());
+        assert!(layer(IndexError::Preamble(PreambleError::Malformed)).is_damage());
+        assert!(layer(IndexError::Hash { page: 0 }).is_damage());
+    }
 }

@@ -169,9 +169,6 @@ impl<D: Device> Mounted<D> {
         out: &mut [u8],
     ) -> Result<usize, ReadFault> {
         let layer = self.namespace.layers().get(number).ok_or(ReadFault::NoLayer(number))?;
-        if let Some(breach) = self.breach(number, entry) {
-            return Err(ReadFault::Forbidden { path: text(entry), layer: name_of(layer), breach });
-        }
         let failed = |reason| {
             let reason = Box::new(reason);
             ReadFault::Index { path: text(entry), layer: name_of(layer), reason }
@@ -180,6 +177,14 @@ impl<D: Device> Mounted<D> {
             EntryKind::HardLink { target } => Some(layer.index.entry(target).map_err(failed)?),
             _ => None,
         };
+        // Of a hard link both records are asked: that they agree is checked by who installs, over the whole index.
+        if let Some(breach) = [Some(entry), first_path.as_ref()]
+            .into_iter()
+            .flatten()
+            .find_map(|entry| self.breach(number, entry))
+        {
+            return Err(ReadFault::Forbidden { path: text(entry), layer: name_of(layer), breach });
+        }
         let EntryKind::File { size, data_offset, .. } = first_path.as_ref().unwrap_or(entry).kind else {
             return Err(ReadFault::NotAFile { path: text(entry) });
         };
@@ -193,28 +198,23 @@ impl<D: Device> Mounted<D> {
         } else {
             u64::MAX
         };
+        let count = layer.index.header().stream_len;
+        let beyond = |number| IndexError::Beyond { what: "stream byte", number, count };
         let mut done = 0;
         let mut chunks = layer.index.chunks_from(start).map_err(failed)?;
         while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            let beyond = IndexError::Beyond {
-                what: "stream byte",
-                number: start,
-                count: layer.index.header().stream_len,
-            };
             let (ordinal, chunk_start, chunk) =
-                chunks.next_placed().unwrap_or(Err(beyond)).map_err(failed)?;
+                chunks.next_placed().unwrap_or_else(|| Err(beyond(start))).map_err(failed)?;
             let wanted = Wanted { ordinal, start: chunk_start, chunk };
             let bytes = layer.index.source().chunk(&layer.index, &wanted, end).map_err(|reason| {
                 ReadFault::Chunk { path: text(entry), layer: name_of(layer), chunk: chunk.id, reason }
             })?;
-            let from = start.saturating_add(done as u64).saturating_sub(chunk_start) as usize;
-            let piece = bytes.get(from..).unwrap_or_default();
+            // Chunks follow each other, so each holds the next byte, unless the index is not what it should be.
+            let at = start.saturating_add(done as u64);
+            let piece = at.checked_sub(chunk_start).and_then(|from| bytes.get(from as usize..));
+            let piece = piece.filter(|piece| !piece.is_empty()).ok_or_else(|| failed(beyond(at)))?;
             let length = piece.len().min(rest.len());
-            // Chunks follow each other, so each gives something; if ever one did not, the file would end here.
             let (Some(to), Some(piece)) = (rest.get_mut(..length), piece.get(..length)) else { break };
-            if length == 0 {
-                break;
-            }
             to.copy_from_slice(piece);
             done += length;
         }
@@ -223,11 +223,9 @@ impl<D: Device> Mounted<D> {
 
     /// Tells a fault in the log, if it was not told just so before.
     fn told(&self, what: &[u8; 32], text: core::fmt::Arguments<'_>) {
-        let times = self.store.faults.lock().meet(what);
-        match times {
-            Some(1) => self.store.log(Level::Error, text),
-            Some(times) => self.store.log(Level::Error, format_args!("{text} (for the {times}th time)")),
-            None => {}
+        let telling = self.store.faults.lock().meet(what);
+        if let Some(telling) = telling {
+            self.store.log(Level::Error, format_args!("{text}{telling}"));
         }
     }
 }

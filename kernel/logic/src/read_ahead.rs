@@ -35,7 +35,8 @@ impl Flows {
     /// Chunk `ordinal` was read from the cache.
     pub fn hit(&mut self, ordinal: u64) {
         if let Some(flow) = self.flows.iter_mut().find(|flow| flow.seen > 0 && flow.next == ordinal) {
-            flow.next = ordinal.saturating_add(1);
+            self.now += 1;
+            (flow.next, flow.seen) = (ordinal.saturating_add(1), self.now);
         }
     }
 
@@ -101,6 +102,19 @@ mod tests {
                 assert_eq!(window == 0, step == 0, "{reader} {step}");
             }
         }
+    }
+
+    #[test]
+    fn who_lives_on_what_was_read_ahead_is_not_forgotten_over_jumps() {
+        let mut flows = Flows::default();
+        flows.miss(0);
+        assert_eq!(flows.miss(1), FIRST_WINDOW);
+        flows.fetched(1, 41);
+        for ordinal in 2..41 {
+            flows.hit(ordinal);
+            flows.miss(10_000 + ordinal * 1000);
+        }
+        assert_eq!(flows.miss(41), 2 * FIRST_WINDOW);
     }
 
     #[test]

@@ -226,7 +226,7 @@ impl<D: Device> System<D> {
         open_within(&self.store.device, self.options.limits.directory).map_err(|error| error.to_string())
     }
 
-    /// Switches to a former good generation, at `at` (seconds since 1970-01-01 UTC).
+    /// Switches to a former good generation, at `at` (seconds since 1970-01-01 UTC, as good as it is known; 0 when it is not).
     ///
     /// # Errors
     /// A [`SwitchError`]; what is shown has then not changed.
@@ -255,13 +255,10 @@ impl<D: Device> System<D> {
         if history.is_some_and(|entry| entry.extent.len > LONG_HISTORY) {
             self.store.cache.forget_chunks();
         }
-        // One that is shown and not the active one is where a boot fell back to: a switch makes it active.
+        // One that is shown and would not be booted next is where a boot fell back to: a switch makes it the next one.
         let slots = &view.chosen.superblock.slots;
-        let is_next = [slots.active(), slots.trial().map(|name| slots.get(name))]
-            .into_iter()
-            .flatten()
-            .any(|slot| slot.number == number);
-        if is_next && self.shown().number() == number {
+        let next = slots.trial().map(|name| slots.get(name)).or_else(|| slots.active());
+        if next.is_some_and(|next| next.number == number) && self.shown().number() == number {
             return Err(SwitchError::Shown(number));
         }
         let plan = generations::plan(&self.store.device, &view.chosen, number, self.options.limits.lists)?;
@@ -295,6 +292,7 @@ impl<D: Device> System<D> {
         let copy = &view.chosen;
         let seen = copy.superblock.slots;
         let Some((event, action)) = plan.change else { return Ok(seen) };
+        let at = copy.superblock.not_before(at);
         let new = seen.apply(event, at)?;
         let Limits { lists, directory: longest_directory, .. } = self.options.limits;
         let mut history = records::history(&self.store.device, &copy.directory, lists)?;
@@ -332,11 +330,14 @@ impl<D: Device> System<D> {
         committed.map(|_| new).map_err(|error| SwitchError::Commit(error.to_string()))
     }
 
-    /// Everything that indexes and chunks take up; `None` when that cannot be known here: a map that is damaged, or longer than what
-    /// this machine reads.
+    /// Everything that indexes and chunks take up; `None` when that cannot be known here: a map that is damaged, or all of them
+    /// longer than what this machine reads.
     fn content(&self, view: &StoreView) -> Option<UsedMap> {
         let longest = self.options.limits.directory;
-        let fit = |copy: &StoreCopy| copy.directory.layers.values().all(|layer| layer.map.len <= longest);
+        let fit = |copy: &StoreCopy| {
+            let lengths = copy.directory.layers.values().map(|layer| layer.map.len);
+            lengths.fold(0, u64::saturating_add) <= longest
+        };
         let (used, damaged) =
             view.copies().all(fit).then(|| UsedMap::content(&self.store.device, view).ok())??;
         damaged.is_empty().then_some(used)

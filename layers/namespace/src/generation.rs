@@ -279,6 +279,13 @@ pub enum GenerationError {
     Several(Kind),
 }
 
+impl GenerationError {
+    /// Whether a newer program wrote it: who knows more than this one may be able to read it.
+    pub const fn is_too_new(&self) -> bool {
+        matches!(self, Self::Preamble(error) if error.is_too_new())
+    }
+}
+
 /// Every rule that is not about bytes. The layers are sorted already.
 fn check(parts: &GenerationParts) -> Result<(), GenerationError> {
     if parts.number == 0 {

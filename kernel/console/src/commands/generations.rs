@@ -104,10 +104,7 @@ pub(crate) fn switch<S: System>(
     out: &mut Out<'_, impl Screen>,
 ) -> Result<(), Failure> {
     let before = system.shown().generation().number;
-    // The clock may be wrong or missing: time never goes back behind what the store has seen.
-    let slots = system.slots();
-    let seen = slots.a.changed_at.max(slots.b.changed_at);
-    system.switch(number, clock.unwrap_or(0).max(seen)).map_err(Failure::Said)?;
+    system.switch(number, clock.unwrap_or(0)).map_err(Failure::Said)?;
     let shown = system.shown().generation().number;
     if shown != number {
         return Err(said!("cannot switch to generation {number}: generation {shown} is shown; see 'log'"));

@@ -92,6 +92,18 @@ pub enum IndexError {
 }
 
 impl IndexError {
+    /// Whether a newer program wrote it: who knows more than this one may be able to read it. Told of verified bytes alone, so damage
+    /// never looks like it.
+    pub const fn is_too_new(&self) -> bool {
+        match self {
+            Self::Preamble(error) => error.is_too_new(),
+            Self::Descriptor(error) => matches!(error, DescriptorError::Unknown(_)),
+            _ => false,
+        }
+    }
+}
+
+impl IndexError {
     pub(crate) fn entry(ordinal: u64, path: &[u8], problem: EntryError) -> Self {
         Self::Entry { ordinal, path: alloc::format!("{}", path.escape_ascii()), problem }
     }

@@ -182,13 +182,9 @@ impl<'a, S: PageSource> Chunks<'a, S> {
         Self { index, next_page: page, walk: None }
     }
 
-    /// Takes the chunks before `ordinal`, which stands in the first page.
-    pub(super) fn skip_to(&mut self, ordinal: u64) -> Result<(), IndexError> {
-        let mut walk = self.index.chunk_page(self.next_page)?;
-        while walk.next_ordinal() < ordinal && walk.advance()?.is_some() {}
-        self.walk = Some(walk);
-        self.next_page += 1;
-        Ok(())
+    /// What is left of a walk, then the pages from `page` on.
+    pub(super) const fn going_on(index: &'a Index<S>, page: usize, walk: ChunkWalk) -> Self {
+        Self { index, next_page: page, walk: Some(walk) }
     }
 
     /// The next chunk with its number and the stream offset at which it starts.

@@ -59,7 +59,7 @@ impl Position {
         }
         let used = view.u32(map::USED) as usize;
         let after = bytes.get(used..).filter(|_| used > HEADER).ok_or(refuse("its count of used bytes"))?;
-        if after.iter().any(|byte| *byte != 0) {
+        if !is_zero(after) {
             return Err(refuse("bytes after its records are in use"));
         }
         Ok(Self { place, used, at: HEADER, taken: 0 })
@@ -89,6 +89,12 @@ impl Position {
     const fn end_ordinal(&self) -> u64 {
         self.place.first_ordinal + self.place.record_count
     }
+}
+
+/// Whether all bytes are zero: the first is, and each is what its neighbour is. A comparison of memory, since every walk over a page
+/// asks this, and most of a small layer's page lies behind its records.
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.split_first().is_none_or(|(first, rest)| *first == 0 && bytes.starts_with(rest))
 }
 
 /// Walks over the entries of a page.
@@ -250,9 +256,23 @@ impl ChunkWalk {
         self.position.used
     }
 
-    /// Number of the next chunk.
-    pub(super) const fn next_ordinal(&self) -> u64 {
-        self.position.next_ordinal()
+    /// Passes over the chunks that end at or before stream offset `offset`. False if the page has no other. Of each only the
+    /// length is looked at: a read at a random place passes over half a page.
+    pub(super) fn skip_before(&mut self, offset: u64) -> Result<bool, IndexError> {
+        let bytes = Arc::clone(&self.bytes);
+        let rest = self.position.rest(&bytes)?.unwrap_or_default();
+        for record in rest.chunks_exact(chunk_record::SIZE) {
+            let length = View::new(record, &chunk_record::LAYOUT).map(|view| view.u32(chunk_record::LENGTH));
+            // One that is not allowed is refused by who takes it.
+            let Some(length) = length.filter(|length| (1..=self.most).contains(length)) else { break };
+            let end = self.offset.saturating_add(length.into());
+            if end > offset || self.position.rest(&bytes)?.is_none() {
+                break;
+            }
+            self.offset = end;
+            self.position.took(chunk_record::SIZE);
+        }
+        Ok(self.position.rest(&bytes)?.is_some())
     }
 
     /// The next chunk.

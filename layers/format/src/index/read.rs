@@ -193,24 +193,26 @@ impl<S: PageSource> Index<S> {
 
     /// The chunks from the one that holds stream offset `offset`. See [`Chunks::next_placed`] for numbers and offsets.
     pub fn chunks_from(&self, offset: u64) -> Result<Chunks<'_, S>, IndexError> {
-        let (ordinal, ..) = self.chunk_at(offset)?;
-        let mut chunks = Chunks::new(self, self.chunk_run.of_ordinal(ordinal).unwrap_or_default());
-        chunks.skip_to(ordinal)?;
-        Ok(chunks)
+        let (page, walk) = self.walk_to(offset)?;
+        Ok(Chunks::going_on(self, page + 1, walk))
     }
 
     /// The chunk that holds stream offset `offset`: its number, the stream offset at which it starts, itself.
     pub fn chunk_at(&self, offset: u64) -> Result<(u64, u64, Chunk), IndexError> {
-        let beyond =
-            IndexError::Beyond { what: "stream byte", number: offset, count: self.header.stream_len };
-        let at = self.chunk_run.of_offset(offset).filter(|_| offset < self.header.stream_len);
-        let mut walk = self.chunk_page(at.ok_or(beyond.clone())?)?;
-        while let Some(step) = walk.advance()? {
-            if offset < step.start + u64::from(step.chunk.length) {
-                return Ok((step.ordinal, step.start, step.chunk));
-            }
-        }
-        Err(beyond)
+        let step = self.walk_to(offset)?.1.advance()?.ok_or_else(|| self.no_byte(offset))?;
+        Ok((step.ordinal, step.start, step.chunk))
+    }
+
+    /// A walk that stands before the chunk that holds stream offset `offset`, and its page among those of chunks.
+    fn walk_to(&self, offset: u64) -> Result<(usize, ChunkWalk), IndexError> {
+        let page = self.chunk_run.of_offset(offset).filter(|_| offset < self.header.stream_len);
+        let page = page.ok_or_else(|| self.no_byte(offset))?;
+        let mut walk = self.chunk_page(page)?;
+        if walk.skip_before(offset)? { Ok((page, walk)) } else { Err(self.no_byte(offset)) }
+    }
+
+    const fn no_byte(&self, offset: u64) -> IndexError {
+        IndexError::Beyond { what: "stream byte", number: offset, count: self.header.stream_len }
     }
 
     /// Inode number of an entry of this index: its number plus 1, for a hard link that of its first path.

@@ -139,6 +139,18 @@ fn a_damaged_trial_is_bad_at_once_and_an_unreadable_one_keeps_its_tries() {
 }
 
 #[test]
+fn what_all_generations_share_is_no_evidence_against_one() {
+    let world = World::on_trial(3);
+    let device = world.device();
+    let copy = open(&device).unwrap().chosen;
+    let every = (RecordType::Keyring, [0; 32])..=(RecordType::Keyring, [0xff; 32]);
+    let keyring = copy.directory.records.range(every).next().unwrap().1.extent;
+    device.flip(keyring.offset + keyring.len / 2);
+    assert!(start(device.clone()).0.is_err(), "nothing speaks for any layer");
+    assert_eq!(states(&device), [SlotState::Good, trial(2)], "once the keyring is mended, the trial goes on");
+}
+
+#[test]
 fn a_good_slot_that_does_not_mount_is_passed_over_and_stays_good() {
     let world = World::two();
     let device = world.device();

@@ -134,6 +134,7 @@ fn what_a_layer_may_not_hold_is_not_given_out() {
     // A package outside of its places, and a site with a set-id program: signed, but never let in by `pkg`.
     crate::world::write(&folder, "etc/shadow", b"root::");
     crate::world::write(&folder, "usr/bin/fine", b"fine");
+    std::fs::hard_link(folder.join("etc/shadow"), folder.join("usr/bin/other-name")).unwrap();
     let package =
         world.maker.layer(&folder, &crate::world::descriptor(plyos_ids::Kind::Package, "forged", "1"));
     let site = world.trees.path().join("base/usr/bin");
@@ -144,9 +145,11 @@ fn what_a_layer_may_not_hold_is_not_given_out() {
     assert_eq!(content(&system, "usr/bin/fine", 10).unwrap(), b"fine");
     let error = content(&system, "etc/shadow", 10).unwrap_err();
     assert!(error.contains("may not hold it (it stands outside"), "{error}");
+    let error = content(&system, "usr/bin/other-name", 10).unwrap_err();
+    assert!(error.contains("may not hold it (it stands outside"), "{error}");
     let error = content(&system, "www/setid/tool", 10).unwrap_err();
     assert!(error.contains("may not hold it (it would run with rights"), "{error}");
-    assert_eq!(lines.of(Level::Error).len(), 2);
+    assert_eq!(lines.of(Level::Error).len(), 3);
 }
 
 #[test]

@@ -115,6 +115,34 @@ fn where_a_boot_fell_back_to_can_be_made_active() {
 }
 
 #[test]
+fn back_to_where_a_boot_fell_back_to_ends_the_trial() {
+    let world = World::on_trial(3);
+    let device = world.device();
+    let copy = open(&device).unwrap().chosen;
+    let trial = copy.superblock.slots.get(SlotName::B).generation;
+    let record = copy.directory.records[&(RecordType::Generation, *trial.as_bytes())].extent;
+    // It cannot be read today, which is no evidence against it.
+    device.break_range(record.offset..record.offset + record.len);
+    let system = system(&device);
+    assert_eq!((system.shown().number(), system.slots().trial()), (1, Some(SlotName::B)));
+    system.switch(1, 0).unwrap();
+    assert_eq!(system.slots().get(SlotName::B).state, SlotState::Bad(BadReason::Operator));
+    assert_eq!(system.switch(1, 0).unwrap_err(), SwitchError::Shown(1));
+}
+
+#[test]
+fn a_machine_without_a_clock_does_not_go_back_in_time() {
+    let mut world = World::two();
+    world.maker.writer().set_time_floor(2_000_000_000);
+    world.maker.commit();
+    let device = world.device();
+    system(&device).switch(1, 0).unwrap();
+    let store = Store::on_device(device, "store").unwrap();
+    assert_eq!(store.history().unwrap().entries().next_back().unwrap().at, 2_000_000_000);
+    assert_eq!(store.slots().a.changed_at.max(store.slots().b.changed_at), 2_000_000_000);
+}
+
+#[test]
 fn a_history_beyond_the_memory_of_the_machine_refuses_a_switch() {
     let world = World::two();
     let device = world.device();
