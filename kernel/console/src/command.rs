@@ -31,20 +31,16 @@ pub const COMMANDS: [Usage; 20] = [
     usage("cat", "PATH", "a file's text; bytes that cannot be shown as \\xHH"),
     usage("stat", "PATH", "all that is known of a path"),
     usage("sum", "[-o OFFSET] [-n LENGTH] PATH", "BLAKE3 and SHA-256 of a file, or of a part of it"),
-    usage(
-        "find",
-        "[-c | -l [-s]] [PATH]",
-        "every path; -c how many, -l with all facts, -s with the SHA-256 of contents",
-    ),
+    usage("find", "[-c | -l [-s]] [PATH]", "every path; -c counts them, -l all facts, -s SHA-256"),
     usage("mounts", "", "the layers that are mounted, and where"),
     usage("generations", "", "the generations of the store"),
-    usage("switch", "NUMBER", "shows another generation, at once"),
+    usage("switch", "NUMBER", "another generation, now and after a restart"),
     usage("status", "", "what is shown, and how the machine is"),
     usage("free", "", "memory"),
     usage("lsblk", "", "block devices"),
     usage("net", "", "the network"),
     usage("log", "[-n LINES] [error|warning|info|debug]", "the last lines of the log"),
-    usage("bench", "PATH [-r READS]", "how fast a file is read, and what hashing alone would take"),
+    usage("bench", "[-r READS] PATH", "how fast a file is read, and hashing alone"),
     usage("history", "", "the lines that were typed"),
     usage("help", "[COMMAND]", "this list"),
     usage("reboot", "", "starts the machine again"),
@@ -101,11 +97,11 @@ pub(crate) fn parse(line: &[u8]) -> Result<Option<Command>, Failure> {
         let shown = words::shown(name);
         return Err(said!("cannot run {shown}: there is no such command; 'help' lists all of them"));
     };
-    let mut arguments = Arguments { usage, words: arguments };
+    let mut arguments = Arguments { usage, words: arguments.to_vec() };
     let command = match usage.name {
         "ls" => {
             let long = arguments.flag(b"-l");
-            Command::Ls { long, path: arguments.optional_path() }
+            Command::Ls { long, path: arguments.optional_path()? }
         }
         "cat" => Command::Cat(arguments.path()?),
         "stat" => Command::Stat(arguments.path()?),
@@ -115,14 +111,15 @@ pub(crate) fn parse(line: &[u8]) -> Result<Option<Command>, Failure> {
             Command::Sum { path: arguments.path()?, range: offset..offset.saturating_add(length) }
         }
         "find" => {
-            let detail = match (arguments.flag(b"-l"), arguments.flag(b"-s")) {
-                (false, false) if arguments.flag(b"-c") => Detail::Count,
-                (false, false) => Detail::Path,
-                (true, false) => Detail::Facts,
-                (true, true) => Detail::FactsAndSum,
-                (false, true) => return Err(arguments.wrong("-s goes with -l only")),
+            let detail = match [b"-c", b"-l", b"-s"].map(|flag| arguments.flag(flag)) {
+                [false, false, false] => Detail::Path,
+                [true, false, false] => Detail::Count,
+                [false, true, false] => Detail::Facts,
+                [false, true, true] => Detail::FactsAndSum,
+                [false, false, true] => return Err(arguments.wrong("-s goes with -l only")),
+                [true, ..] => return Err(arguments.wrong("-c goes with no other option")),
             };
-            Command::Find { detail, path: arguments.optional_path() }
+            Command::Find { detail, path: arguments.optional_path()? }
         }
         "mounts" => Command::Mounts,
         "generations" => Command::Generations,
@@ -138,17 +135,16 @@ pub(crate) fn parse(line: &[u8]) -> Result<Option<Command>, Failure> {
             Command::Log { last, least: arguments.level()? }
         }
         "bench" => {
-            let path = arguments.path()?;
             let reads = arguments.option(b"-r")?.map_or(Ok(BENCH_READS), u32::try_from);
             let reads = reads.map_err(|_| arguments.wrong("so many reads would never end"))?;
-            Command::Bench { path, reads }
+            Command::Bench { path: arguments.path()?, reads }
         }
         "history" => Command::History,
         "help" => Command::Help(arguments.command()?),
         "reboot" => Command::Reboot,
         "poweroff" => Command::PowerOff,
         "clear" => Command::Clear,
-        _ => Command::Echo(core::mem::take(&mut arguments.words).to_vec()),
+        _ => Command::Echo(core::mem::take(&mut arguments.words)),
     };
     arguments.end()?;
     Ok(Some(command))
@@ -158,63 +154,79 @@ fn find(name: &[u8]) -> Option<&'static Usage> {
     COMMANDS.iter().find(|usage| usage.name.as_bytes() == name)
 }
 
-/// The words after a command's name, taken one by one.
-struct Arguments<'a> {
+/// The words after a command's name. Options are taken from wherever they stand, up to a word `--`; then the others one by one.
+struct Arguments {
     usage: &'static Usage,
-    words: &'a [Vec<u8>],
+    words: Vec<Vec<u8>>,
 }
 
-impl Arguments<'_> {
-    fn next(&mut self) -> Option<Vec<u8>> {
-        let (word, rest) = self.words.split_first()?;
-        self.words = rest;
-        Some(word.clone())
+/// Behind this word nothing is an option: for names that begin with `-`.
+const NO_MORE_OPTIONS: &[u8] = b"--";
+
+impl Arguments {
+    /// Where an option stands.
+    fn place(&self, option: &[u8]) -> Option<usize> {
+        self.words.iter().take_while(|word| *word != NO_MORE_OPTIONS).position(|word| word == option)
     }
 
     fn flag(&mut self, flag: &[u8]) -> bool {
-        let is_there = self.words.first().is_some_and(|word| word == flag);
-        if is_there {
-            self.next();
-        }
-        is_there
+        self.place(flag).map(|at| self.words.remove(at)).is_some()
     }
 
     fn option(&mut self, option: &[u8]) -> Result<Option<u64>, Failure> {
-        if !self.flag(option) {
-            return Ok(None);
+        let Some(at) = self.place(option) else { return Ok(None) };
+        self.words.remove(at);
+        if at == self.words.len() {
+            let name = String::from_utf8_lossy(option);
+            return Err(self.wrong(&alloc::format!("the number after {name} is missing")));
         }
-        let name = String::from_utf8_lossy(option);
-        self.number(&alloc::format!("the number after {name} is missing")).map(Some)
+        let word = self.words.remove(at);
+        self.read_number(&word).map(Some)
+    }
+
+    /// The next word that is no option. All options are taken before.
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        if self.words.first().is_some_and(|word| word == NO_MORE_OPTIONS) {
+            self.words.remove(0);
+        } else if let Some(word) = self.words.first().filter(|word| word.len() > 1 && word.starts_with(b"-"))
+        {
+            return Err(self.wrong(&alloc::format!("there is no option {}", words::shown(word))));
+        }
+        Ok((!self.words.is_empty()).then(|| self.words.remove(0)))
     }
 
     fn number(&mut self, missing: &str) -> Result<u64, Failure> {
-        let Some(word) = self.next() else { return Err(self.wrong(missing)) };
-        let number = core::str::from_utf8(&word).ok().and_then(|word| word.parse().ok());
-        number.ok_or_else(|| self.wrong(&alloc::format!("{} is no number", words::shown(&word))))
+        let word = self.next()?.ok_or_else(|| self.wrong(missing))?;
+        self.read_number(&word)
+    }
+
+    fn read_number(&self, word: &[u8]) -> Result<u64, Failure> {
+        let number = core::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
+        number.ok_or_else(|| self.wrong(&alloc::format!("{} is no number", words::shown(word))))
     }
 
     fn path(&mut self) -> Result<Vec<u8>, Failure> {
-        self.next().ok_or_else(|| self.wrong("a path is missing"))
+        self.next()?.ok_or_else(|| self.wrong("a path is missing"))
     }
 
-    fn optional_path(&mut self) -> Vec<u8> {
-        self.next().unwrap_or_else(|| b"/".to_vec())
+    fn optional_path(&mut self) -> Result<Vec<u8>, Failure> {
+        Ok(self.next()?.unwrap_or_else(|| b"/".to_vec()))
     }
 
     fn level(&mut self) -> Result<Level, Failure> {
-        let Some(word) = self.next() else { return Ok(Level::Info) };
+        let Some(word) = self.next()? else { return Ok(Level::Info) };
         let level = core::str::from_utf8(&word).ok().and_then(Level::parse);
         level.ok_or_else(|| self.wrong(&alloc::format!("{} is no level", words::shown(&word))))
     }
 
     fn command(&mut self) -> Result<Option<&'static Usage>, Failure> {
-        let Some(name) = self.next() else { return Ok(None) };
+        let Some(name) = self.next()? else { return Ok(None) };
         let known = find(&name);
         known.map(Some).ok_or_else(|| self.wrong(&alloc::format!("{} is no command", words::shown(&name))))
     }
 
     fn end(&mut self) -> Result<(), Failure> {
-        match self.next() {
+        match self.next()? {
             None => Ok(()),
             Some(word) => {
                 Err(self.wrong(&alloc::format!("nothing is to be done with {}", words::shown(&word))))
@@ -252,7 +264,17 @@ mod tests {
         assert_eq!(parsed("find -l -s"), Command::Find { path: b"/".to_vec(), detail: Detail::FactsAndSum });
         assert_eq!(parsed("switch 12"), Command::Switch(12));
         assert_eq!(parsed("log -n 3 debug"), Command::Log { least: Level::Debug, last: 3 });
-        assert_eq!(parsed("bench /a -r 9"), Command::Bench { path: b"/a".to_vec(), reads: 9 });
+        for line in ["bench /a -r 9", "bench -r 9 /a"] {
+            assert_eq!(parsed(line), Command::Bench { path: b"/a".to_vec(), reads: 9 });
+        }
+        assert_eq!(parsed("sum -n 7 x -o 5"), Command::Sum { path: b"x".to_vec(), range: 5..12 });
+        assert_eq!(
+            parsed("find / -s -l"),
+            Command::Find { path: b"/".to_vec(), detail: Detail::FactsAndSum }
+        );
+        assert_eq!(parsed("ls -- -l"), Command::Ls { path: b"-l".to_vec(), long: false });
+        assert_eq!(parsed("ls -l -- --"), Command::Ls { path: b"--".to_vec(), long: true });
+        assert_eq!(parsed("echo -n --"), Command::Echo(alloc::vec![b"-n".to_vec(), b"--".to_vec()]));
         assert_eq!(parsed("help ls"), Command::Help(Some(&COMMANDS[0])));
     }
 
@@ -276,6 +298,8 @@ mod tests {
         assert!(refused("sum -o x").contains("x is no number"));
         assert!(refused("sum -o").contains("the number after -o is missing"));
         assert!(refused("find -s").contains("-s goes with -l only"));
+        assert!(refused("find -l / -c").contains("-c goes with no other option"));
+        assert!(refused("ls -la").contains("there is no option -la; usage: ls [-l] [PATH]"));
         assert!(refused("log loud").contains("loud is no level"));
         assert!(refused("ls 'a").contains("is not closed"));
         assert!(refused("\\x1b[2J").starts_with("cannot run \\x1b[2J:"), "names are shown without powers");

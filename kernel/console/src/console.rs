@@ -150,9 +150,17 @@ impl Console {
     }
 }
 
+/// Columns of a name with what it takes, in `help`. What needs more has a line of its own, so that none is longer than 80.
+const USAGE_COLUMNS: usize = 24;
+
 fn help(usage: &Usage, out: &mut Out<'_, impl Screen>) -> Result<(), Interrupted> {
     let what = [usage.name, usage.takes].join(" ");
-    out.line(format_args!("{:<44} {}", what.trim_end().to_string(), usage.does))
+    let mut what = what.trim_end();
+    if what.len() > USAGE_COLUMNS {
+        out.line(format_args!("{what}"))?;
+        what = "";
+    }
+    out.line(format_args!("{what:<USAGE_COLUMNS$} {}", usage.does))
 }
 
 /// Shows what is shown in any case: Ctrl-C at a prompt stops nothing.
