@@ -115,8 +115,9 @@ impl Guest {
             words += &format!(" plyos.file={file} plyos.reads={reads}");
         }
         let begun = Instant::now();
-        let mut child = Command::new("timeout")
-            .args(["--kill-after=5", LIMIT, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max"])
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "timeout", "--kill-after=5", LIMIT])
+            .args(["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max"])
             .args([
                 "-M",
                 machine,

@@ -87,7 +87,9 @@ impl Config {
     }
 
     pub(super) fn command(&self, folder: &Path) -> Command {
-        let mut command = Command::new("qemu-system-x86_64");
+        // It ends with whoever started it, however that ends.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         let memory = if self.memory == 0 { 256 } else { self.memory };
         command.args(["-accel", "tcg", "-cpu", "max", "-display", "none", "-nodefaults", "-no-reboot"]);
         command.args(["-no-user-config", "-M", self.kind.machine(), "-m", &format!("{memory}M")]);
