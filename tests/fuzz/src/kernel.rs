@@ -2,7 +2,8 @@
 //! panic is a defect, and so is one byte that no publisher has signed.
 //!
 //! The input is a list of edits. Most of a store stands below hashes, so an edit of a record or the directory makes the hashes above it
-//! right again: the parsers behind them see it, as they would see what somebody wrote who can write the disk.
+//! right again, up to the slot that names a generation: the parsers behind them see it, as they would see what somebody wrote who can
+//! write the disk.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -14,7 +15,7 @@ use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use plyos_blockstore::layout::{SUPERBLOCK_OFFSETS, superblock};
-use plyos_blockstore::{BlockDevice, Directory, Extent, Superblock, open};
+use plyos_blockstore::{BlockDevice, Directory, Extent, RecordType, Superblock, open};
 use plyos_bytemap::put;
 use plyos_ids::{Kind, LayerId, ObjectHash};
 use plyos_kernel_logic::{Limits, Options, System, boot};
@@ -134,7 +135,7 @@ fn edits(original: &Original, data: &[u8]) -> Vec<(u64, Vec<u8>)> {
         let change = |byte: u8| if how % 2 == 0 { byte ^ value } else { value };
         let in_extent = |extent: Extent| extent.offset + at % extent.len.max(1);
         let byte_at = |offset: u64| original.image.get(offset as usize).copied().unwrap_or_default();
-        match what % 6 {
+        match what % 7 {
             // Anywhere.
             0 => {
                 let offset = (at << 8 | u64::from(which)) % original.image.len() as u64;
@@ -176,6 +177,25 @@ fn edits(original: &Original, data: &[u8]) -> Vec<(u64, Vec<u8>)> {
                 } else {
                     extent.len ^= at
                 }
+                resealed = true;
+            }
+            // A generation, under the name that it then has, which the slot names: nobody signs generations.
+            5 => {
+                let generations: Vec<_> =
+                    records.iter().filter(|key| key.0 == RecordType::Generation).collect();
+                let key = generations[usize::from(which) % generations.len()];
+                let Some(mut entry) = directory.records.remove(key) else { continue };
+                let mut bytes =
+                    original.image[entry.extent.offset as usize..entry.extent.end() as usize].to_vec();
+                let at = (at as usize) % bytes.len();
+                bytes[at] = change(bytes[at]);
+                let hash = *blake3::hash(&bytes).as_bytes();
+                (entry.key, entry.hash) = (hash, ObjectHash::from_bytes(hash));
+                directory.records.insert((RecordType::Generation, hash), entry);
+                if let Some(at) = superblock.windows(hash.len()).position(|window| window == key.1) {
+                    superblock[at..at + hash.len()].copy_from_slice(&hash);
+                }
+                edits.push((entry.extent.offset, bytes));
                 resealed = true;
             }
             // What the directory lists.
