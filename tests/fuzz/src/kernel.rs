@@ -2,7 +2,8 @@
 //! panic is a defect, and so is one byte that no publisher has signed.
 //!
 //! The input is a list of edits. Most of a store stands below hashes, so an edit of a record or the directory makes the hashes above it
-//! right again: the parsers behind them see it, as they would see what somebody wrote who can write the disk.
+//! right again, up to the slot that names a generation: the parsers behind them see it, as they would see what somebody wrote who can
+//! write the disk.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -14,7 +15,7 @@ use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use plyos_blockstore::layout::{SUPERBLOCK_OFFSETS, superblock};
-use plyos_blockstore::{BlockDevice, Directory, Extent, Superblock, open};
+use plyos_blockstore::{BlockDevice, Directory, Extent, RecordType, Superblock, open};
 use plyos_bytemap::put;
 use plyos_ids::{Kind, LayerId, ObjectHash};
 use plyos_kernel_logic::{Limits, Options, System, boot};
@@ -57,10 +58,10 @@ impl BlockDevice for Edited {
         let end = start.checked_add(out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(self.original.image.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?);
         for (at, bytes) in &*self.edits.lock().unwrap_or_else(PoisonError::into_inner) {
-            for (at, byte) in (*at..).zip(bytes) {
-                if let Some(place) = at.checked_sub(offset).and_then(|at| out.get_mut(at as usize)) {
-                    *place = *byte;
-                }
+            let at = *at as usize;
+            let (from, to) = (at.max(start), at.saturating_add(bytes.len()).min(end));
+            if from < to {
+                out[from - start..to - start].copy_from_slice(&bytes[from - at..to - at]);
             }
         }
         Ok(())
@@ -78,33 +79,40 @@ impl BlockDevice for Edited {
     }
 }
 
-/// Boots a store with the edits of `data`, reads all that it shows, and switches to each of its generations.
+/// [`mounts`], for a fuzzer.
 pub fn store(data: &[u8]) {
+    let _ = mounts(data);
+}
+
+/// Boots a store with the edits of `data`, reads all that it shows, and switches to each of its generations. Whether there was anything
+/// to be read.
+pub fn mounts(data: &[u8]) -> bool {
     if data.len() > EDIT * MOST_EDITS {
-        return;
+        return false;
     }
     let original = original();
     let device = Edited { original, edits: Mutex::new(edits(original, data)) };
     let limits = Limits { cache: 256 << 10, ..Limits::default() };
     let options = Options { limits, ..Options::default() };
-    let Ok(system) = boot(device, pins(&[ROOT]), means().0, options, NOW) else { return };
-    read_all(&system, original);
+    let Ok(system) = boot(device, pins(&[ROOT]), means().0, options, NOW) else { return false };
+    let mut bytes = vec![0; LONGEST_FILE];
+    read_all(&system, original, &mut bytes);
     for number in 1..4 {
         if system.switch(number, NOW).is_ok() {
-            read_all(&system, original);
+            read_all(&system, original, &mut bytes);
         }
     }
     let _ = system.generations();
+    true
 }
 
 /// Every file that is given out is one that its layer's publisher signed, whole.
-fn read_all(system: &System<Edited>, original: &Original) {
+fn read_all(system: &System<Edited>, original: &Original, bytes: &mut [u8]) {
     let shown = system.shown();
-    let mut bytes = vec![0; LONGEST_FILE];
     for found in shown.namespace().walk() {
         let Ok(found) = found else { return };
         let Some(source) = found.source else { continue };
-        let Ok(length) = shown.read(source.layer, &found.entry, 0, &mut bytes) else { continue };
+        let Ok(length) = shown.read(source.layer, &found.entry, 0, bytes) else { continue };
         let layer = &shown.namespace().layers()[source.layer];
         let prefix = layer.info.mount.path.trim_start_matches('/').len();
         let inside = found.entry.path.get(prefix..).unwrap_or_default();
@@ -127,7 +135,7 @@ fn edits(original: &Original, data: &[u8]) -> Vec<(u64, Vec<u8>)> {
         let change = |byte: u8| if how % 2 == 0 { byte ^ value } else { value };
         let in_extent = |extent: Extent| extent.offset + at % extent.len.max(1);
         let byte_at = |offset: u64| original.image.get(offset as usize).copied().unwrap_or_default();
-        match what % 6 {
+        match what % 7 {
             // Anywhere.
             0 => {
                 let offset = (at << 8 | u64::from(which)) % original.image.len() as u64;
@@ -169,6 +177,25 @@ fn edits(original: &Original, data: &[u8]) -> Vec<(u64, Vec<u8>)> {
                 } else {
                     extent.len ^= at
                 }
+                resealed = true;
+            }
+            // A generation, under the name that it then has, which the slot names: nobody signs generations.
+            5 => {
+                let generations: Vec<_> =
+                    records.iter().filter(|key| key.0 == RecordType::Generation).collect();
+                let key = generations[usize::from(which) % generations.len()];
+                let Some(mut entry) = directory.records.remove(key) else { continue };
+                let mut bytes =
+                    original.image[entry.extent.offset as usize..entry.extent.end() as usize].to_vec();
+                let at = (at as usize) % bytes.len();
+                bytes[at] = change(bytes[at]);
+                let hash = *blake3::hash(&bytes).as_bytes();
+                (entry.key, entry.hash) = (hash, ObjectHash::from_bytes(hash));
+                directory.records.insert((RecordType::Generation, hash), entry);
+                if let Some(at) = superblock.windows(hash.len()).position(|window| window == key.1) {
+                    superblock[at..at + hash.len()].copy_from_slice(&hash);
+                }
+                edits.push((entry.extent.offset, bytes));
                 resealed = true;
             }
             // What the directory lists.
@@ -216,8 +243,11 @@ fn original() -> &'static Original {
             blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(&mut out);
             out
         };
-        let many: Vec<(String, Vec<u8>)> =
-            (0..300).map(|number| (format!("usr/share/{number:03}"), noise("many", number % 40))).collect();
+        // Names so long that there are several pages of an index, and so few files that what they hold fits into the cache: the time
+        // goes into edits, not into the same chunk again for each of its files.
+        let many: Vec<(String, Vec<u8>)> = (0..120)
+            .map(|number| (format!("usr/share/{}{number:03}", "long".repeat(20)), noise("many", number % 40)))
+            .collect();
         let mut base: Vec<(&str, Vec<u8>)> =
             many.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
         base.push(("usr/bin/tool", noise("tool", 90_000)));

@@ -59,3 +59,56 @@ fn a_mistake_of_the_kernel_is_told_and_ends_the_machine() {
         assert!(written.contains(" kernel_main + 0x"), "{mistake}: no backtrace with names: {written}");
     }
 }
+
+#[test]
+fn a_processor_that_forbids_too_little_is_refused_in_a_line() {
+    for kind in Kind::BOTH {
+        let mut vm = Vm::start(&Config { processor: Some("qemu64,-nx"), ..Config::new(kind) });
+        let ended = vm.wait();
+        let written = vm.written();
+        assert!(ended.debug_status().is_some(), "{kind:?}: {ended:?}: {written}");
+        assert!(
+            written.contains("this processor does not forbid to execute data (NX)"),
+            "{kind:?}: {written}"
+        );
+    }
+}
+
+/// A virtio disk's first registers, as they would stand in memory (Virtio 1.2, 4.2.2): magic, version, kind, maker.
+fn registers() -> Vec<u8> {
+    let mut page = [0x7472_6976u32, 2, 2, 0x554d_4551].map(u32::to_le_bytes).as_flattened().to_vec();
+    page.resize(4096, 0);
+    page
+}
+
+#[test]
+fn devices_of_the_command_line_are_looked_for_only_where_one_can_be() {
+    // What looks like a device lies in memory, everywhere in a module of 4 MiB, which QEMU puts close to the end of the 64.
+    let folder = tempfile::tempdir().unwrap();
+    let module = folder.path().join("module");
+    std::fs::write(&module, registers().repeat(1024)).unwrap();
+    let places = [
+        ("in memory", 0x3d0_0000u64),
+        ("in the kernel itself", 0x10_0000),
+        ("where nothing is", 0xd000_0000),
+        ("across a page", 0xd000_0f01),
+        ("beyond what the processor reaches", 1 << 46),
+        ("at the end of what the processor reaches", (1 << 40) - 512),
+        ("beyond what any processor reaches", 1 << 52),
+        ("at the last addresses", u64::MAX - 4096),
+    ];
+    let words = places.map(|(_, address)| format!("virtio_mmio.device=512@{address:#x}:5")).join(" ");
+    for kind in Kind::BOTH {
+        let config = Config { roots: Some(module.clone()), ..Config::new(kind).memory(64).words(&words) };
+        let mut vm = Vm::start(&config);
+        let greeting = vm.wait_for_prompt();
+        for (place, address) in places {
+            let line = format!(
+                "warning: memory {address:#x}: a device that cannot be used: no known virtio device answers there"
+            );
+            assert!(greeting.contains(&line), "{kind:?}: {place}: {greeting}");
+        }
+        assert!(vm.run("lsblk").line().starts_with("no block device"));
+        vm.power_off();
+    }
+}

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::disk::Disk;
+use super::disk::{Disk, names};
 
 /// The monitor's socket in the machine's folder.
 pub(super) const MONITOR: &str = "monitor";
+/// The socket by which its ports are written to from outside.
+pub(super) const PORTS: &str = "ports";
 
 /// The two machines that the kernel knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,6 +56,8 @@ pub struct Config {
     pub words: String,
     /// A port of this host's loopback that is forwarded to port 80 of the machine; without one it has no network.
     pub port: Option<u16>,
+    /// Its processor in QEMU's words; without them one that has everything.
+    pub processor: Option<&'static str>,
     /// Another kernel than the built one.
     pub kernel: Option<PathBuf>,
 }
@@ -91,7 +95,8 @@ impl Config {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         let memory = if self.memory == 0 { 256 } else { self.memory };
-        command.args(["-accel", "tcg", "-cpu", "max", "-display", "none", "-nodefaults", "-no-reboot"]);
+        command.args(["-accel", "tcg", "-cpu", self.processor.unwrap_or("max"), "-display", "none"]);
+        command.args(["-nodefaults", "-no-reboot"]);
         command.args(["-no-user-config", "-M", self.kind.machine(), "-m", &format!("{memory}M")]);
         command.args(["-chardev", "stdio,id=line,signal=off", "-serial", "chardev:line"]);
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
@@ -103,11 +108,24 @@ impl Config {
             command.arg("-initrd").arg(roots);
         }
         for (number, disk) in self.disks.iter().enumerate() {
-            let node = format!("disk{number}");
-            for argument in disk.arguments(&node) {
-                command.arg(argument);
+            let node = names::disk(number);
+            command.args(disk.arguments(&node));
+            let mut options = format!(",drive={node}");
+            if disk.is_mortal() {
+                options += &format!(",id={}", names::device(&node));
+                if self.kind == Kind::Q35 {
+                    // What is to be pulled out stands in a slot of its own.
+                    let slot = format!("pcie-root-port,id=slot{number},chassis={number},slot={number}");
+                    command.args(["-device", &slot]);
+                    options += &format!(",bus=slot{number}");
+                }
             }
-            command.args(["-device", &self.kind.device("blk", &format!(",drive={node}"))]);
+            command.args(["-device", &self.kind.device("blk", &options)]);
+        }
+        if self.kind == Kind::Q35 && self.disks.iter().any(Disk::is_mortal) {
+            let ports = folder.join(PORTS);
+            command.args(["-qtest", &format!("unix:{},server=on,wait=off", ports.display())]);
+            command.args(["-qtest-log", "none"]);
         }
         if let Some(port) = self.port {
             command.args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:80")]);

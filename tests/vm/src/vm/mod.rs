@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `config` | which machine: QEMU's arguments |
 //! | [`disk`] | its disks: plain, failing at given places, slow |
+//! | [`failing`] | disks that fail while it runs |
 //! | [`store`] | a store as a disk, to be damaged at known places |
 //! | `serial` | what it wrote so far, with a lock and a time-out |
 //! | [`qmp`] | QEMU's monitor |
@@ -18,6 +19,7 @@
 mod config;
 mod console;
 pub mod disk;
+pub mod failing;
 pub mod listing;
 pub mod qmp;
 mod serial;

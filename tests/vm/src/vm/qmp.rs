@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::PATIENCE;
 
-/// A connection that has passed the greeting.
+/// A connection that has passed the greeting. QEMU serves one at a time.
 #[derive(Debug)]
 pub struct Monitor {
     stream: BufReader<UnixStream>,
@@ -38,6 +38,11 @@ impl Monitor {
                 return answer["return"].take();
             }
         }
+    }
+
+    /// Waits for an event of this name that comes from now on.
+    pub fn wait_for(&mut self, event: &str) {
+        while self.line()["event"] != event {}
     }
 
     fn line(&mut self) -> Value {

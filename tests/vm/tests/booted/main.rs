@@ -8,9 +8,16 @@
 )]
 
 mod damage;
+mod debian;
+mod formats;
 mod fuzzed;
+mod gone;
+mod large_file;
 mod network;
+mod outcome;
 mod reading;
 mod same;
 mod slots;
+mod switches;
+mod trust;
 mod versions;

@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::versions::{LARGE, image, large};
 
-fn sums_of(bytes: &[u8]) -> (String, String) {
+/// BLAKE3 and SHA-256 in hexadecimal.
+pub fn sums_of(bytes: &[u8]) -> (String, String) {
     let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     (blake3::hash(bytes).to_hex().to_string(), sha256)
 }

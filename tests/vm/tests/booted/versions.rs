@@ -18,7 +18,7 @@ pub fn large() -> Vec<u8> {
 /// Generation 1 is the base, generations 2 and 3 have the site in versions 1 and 2; 3 is active, 2 in the other slot.
 pub fn image() -> StoreImage {
     static MADE: OnceLock<StoreImage> = OnceLock::new();
-    MADE.get_or_init(make).copied()
+    MADE.get_or_init(|| StoreImage::of(&world())).copied()
 }
 
 /// The site in a version: enough files for several index pages.
@@ -31,7 +31,8 @@ pub fn site(version: u32) -> Tree {
     tree
 }
 
-fn make() -> StoreImage {
+/// The world that [`image`] comes from, to be changed: its publisher, and its target with the store.
+pub fn world() -> World {
     let world = World::empty();
     world.target.pkg(&["init", "--size", "32M"]).ok();
     world.release(&base().file(LARGE.trim_start_matches('/'), large()), &Layer::new("base", "plain", "1"));
@@ -43,5 +44,5 @@ fn make() -> StoreImage {
     world.offer(&site(2), &Layer::new("site", "docs", "2"));
     world.target.pkg(&["upgrade"]).ok();
     assert_eq!(world.target.generation(), 3);
-    StoreImage::of(&world)
+    world
 }
