@@ -14,9 +14,8 @@ mod terminal;
 
 use host::Host;
 use log::told;
-use plyos_kernel_logic::command_line::{CommandLine, OnPanic};
+use plyos_kernel_logic::command_line::CommandLine;
 use plyos_kernel_machine::boot::Boot;
-use plyos_kernel_machine::power::AfterPanic;
 use plyos_kernel_machine::provoke::Mistake;
 use plyos_kernel_machine::{clock, memory};
 
@@ -25,11 +24,6 @@ use plyos_kernel_machine::{clock, memory};
 #[unsafe(no_mangle)]
 fn kernel_main(boot: Boot) -> ! {
     let words = CommandLine::parse(boot.command_line.as_bytes());
-    panic::set(match words.panic {
-        OnPanic::Halt => AfterPanic::Halt,
-        OnPanic::Reset => AfterPanic::Reset,
-        OnPanic::Exit => AfterPanic::Exit,
-    });
     log::show(words.log);
     memory::heap::grow(words.heap);
     greet(&boot, &words);

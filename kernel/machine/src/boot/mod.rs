@@ -5,8 +5,9 @@
 
 use core::arch::global_asm;
 
-use crate::power::{self, AfterPanic};
-use crate::{apic, clock, cpu, interrupts, memory, processor, serial, traps};
+use plyos_kernel_logic::command_line::OnPanic;
+
+use crate::{apic, clock, cpu, interrupts, memory, power, processor, serial, traps};
 
 mod start_info;
 
@@ -39,7 +40,7 @@ extern "C" fn machine_start(info: u64) -> ! {
     processor::start();
     traps::start();
     let info = StartInfo::read(info);
-    power::set_after_panic(AfterPanic::read(info.command_line()));
+    power::set_on_panic(OnPanic::of(info.command_line().as_bytes()));
     let features = cpu::Features::read();
     features.require();
     cpu::protect(&features);
