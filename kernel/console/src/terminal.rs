@@ -1,40 +1,41 @@
-//! Where answers go. A long one can be stopped.
+//! Where answers go and keys come from. A long answer can be stopped.
 
 use alloc::string::String;
 use core::fmt;
 
-use crate::glyph;
+use crate::{glyph, typed::Typed};
 
 /// Ctrl-C was typed while a command ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped")]
 pub struct Interrupted;
 
-/// A terminal, or what stands for one.
-pub trait Screen {
+/// A terminal, or what stands for one. It only carries bytes; what they mean is decided here.
+pub trait Terminal {
     /// Shows bytes as they are.
-    ///
-    /// # Errors
-    /// [`Interrupted`] when Ctrl-C was typed since the command began; the command then ends.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Interrupted>;
+    fn write(&mut self, bytes: &[u8]);
+
+    /// The next byte that was typed, if there is one.
+    fn receive(&mut self) -> Option<u8>;
 
     /// Called in the middle of work that shows nothing for a while, after at most some megabytes: here the image does what
     /// cannot wait, as answering the network.
-    ///
-    /// # Errors
-    /// As [`Screen::write`].
-    fn breathe(&mut self) -> Result<(), Interrupted>;
+    fn breathe(&mut self);
 }
 
-/// What commands write to: lines of text on a screen.
-pub(crate) struct Out<'a, S>(pub(crate) &'a mut S);
+/// What commands write to: lines of text on a terminal, until Ctrl-C is typed there.
+pub(crate) struct Out<'a, T> {
+    pub(crate) terminal: &'a mut T,
+    /// Where that goes which is typed meanwhile.
+    pub(crate) typed: &'a mut Typed,
+}
 
-impl<S: Screen> Out<'_, S> {
+impl<T: Terminal> Out<'_, T> {
     /// One line. Texts of others in it must have been made harmless ([`crate::words::shown`], [`glyph::line`]).
     pub(crate) fn line(&mut self, text: fmt::Arguments<'_>) -> Result<(), Interrupted> {
         let mut line = alloc::fmt::format(text);
         line.push_str("\r\n");
-        self.0.write(line.as_bytes())
+        self.raw(&line)
     }
 
     /// A piece of somebody's text, as far as it can be shown.
@@ -49,10 +50,28 @@ impl<S: Screen> Out<'_, S> {
                 None => shown.push_str(piece),
             }
         }
-        self.0.write(shown.as_bytes())
+        self.raw(&shown)
     }
 
+    /// Text of this crate, as it is.
+    pub(crate) fn raw(&mut self, text: &str) -> Result<(), Interrupted> {
+        if !text.is_empty() {
+            self.terminal.write(text.as_bytes());
+        }
+        self.listen()
+    }
+
+    /// To be called in the middle of work that shows nothing ([`Terminal::breathe`]).
     pub(crate) fn breathe(&mut self) -> Result<(), Interrupted> {
-        self.0.breathe()
+        self.terminal.breathe();
+        self.listen()
+    }
+
+    /// Takes what was typed meanwhile.
+    fn listen(&mut self) -> Result<(), Interrupted> {
+        while let Some(byte) = self.terminal.receive() {
+            self.typed.push(byte);
+        }
+        if self.typed.has_interrupt() { Err(Interrupted) } else { Ok(()) }
     }
 }

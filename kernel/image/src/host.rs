@@ -1,7 +1,6 @@
 //! Everything that stays for as long as the kernel runs, and what the console asks of it.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -24,9 +23,6 @@ use crate::{log, store};
 /// A disk for as long as the kernel runs.
 pub type StoreDisk = &'static MachineDisk;
 
-/// Bytes that were typed ahead; more are lost.
-pub const TYPED: usize = 4096;
-
 /// What was mounted.
 #[expect(clippy::large_enum_variant, reason = "there is one, for as long as the kernel runs")]
 pub enum Mounted {
@@ -42,8 +38,6 @@ pub struct Host {
     net: RefCell<Option<Net<Started>>>,
     /// What was mounted.
     pub mounted: Mounted,
-    /// Bytes that came from the terminal and were not looked at yet.
-    pub typed: RefCell<VecDeque<u8>>,
 }
 
 impl Host {
@@ -52,7 +46,7 @@ impl Host {
         let disks: Vec<StoreDisk> =
             devices.disks.into_iter().map(|disk| &*Box::leak(Box::new(disk))).collect();
         let mounted = mount(disks.first().copied());
-        Self { disks, net: RefCell::new(devices.net), mounted, typed: RefCell::default() }
+        Self { disks, net: RefCell::new(devices.net), mounted }
     }
 
     /// What the console tells about.
