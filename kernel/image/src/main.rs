@@ -33,8 +33,9 @@ fn kernel_main(boot: Boot) -> ! {
         mistake.make();
         told!(Error, "the mistake '{}' was not stopped", words.provoke.as_deref().unwrap_or_default());
     }
-    let module = boot.module;
-    let host = Host::new(devices::start(&words), |disk| store::mount(disk, module, &words));
+    let roots = store::roots(boot.module);
+    let trusted = roots.as_ref().ok().map(|roots| roots.trusted);
+    let host = Host::new(devices::start(&words), trusted, |disk| store::mount(disk, roots, &words));
     terminal::run(&host)
 }
 

@@ -130,6 +130,10 @@ pub(crate) fn status<S: System>(
     if let Some(clock) = machine.wall_clock() {
         out.line(format_args!("time       {}", time::print(clock)))?;
     }
+    match machine.trusted() {
+        Some(trusted) => out.line(format_args!("roots      {trusted}"))?,
+        None => out.line(format_args!("roots      none"))?,
+    }
     let system = match standing {
         Standing::Mounted(system) => system,
         Standing::Rescue(reasons) => return say_rescue(reasons, out),

@@ -170,7 +170,9 @@ fn switching_shows_the_other_generation() {
 fn status_tells_of_both_slots() {
     let mut desk = Desk::new();
     let status = desk.run("status");
+    let roots = format!("roots      2 sets of keys, built in, BLAKE3 {}", "ab".repeat(32));
     for line in [
+        roots.as_str(),
         "generation 1 (1 layers)",
         "slot A     generation 1, good, active, shown",
         "slot B     generation 2, trial (2 of 3 tries left)",

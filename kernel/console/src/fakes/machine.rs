@@ -3,7 +3,7 @@
 use alloc::{string::ToString, vec, vec::Vec};
 use core::{cell::Cell, time::Duration};
 
-use plyos_kernel_logic::{Level, Line};
+use plyos_kernel_logic::{Level, Line, Origin, Trusted};
 
 use crate::machine::{Disk, Machine, Memory, Network};
 
@@ -23,6 +23,10 @@ impl Machine for FakeMachine {
 
     fn wall_clock(&self) -> Option<u64> {
         self.clock
+    }
+
+    fn trusted(&self) -> Option<Trusted> {
+        Some(Trusted { origin: Origin::BuiltIn, sets: 2, digest: [0xab; 32] })
     }
 
     fn memory(&self) -> Memory {
