@@ -16,8 +16,9 @@ use host::Host;
 use log::told;
 use plyos_kernel_logic::command_line::CommandLine;
 use plyos_kernel_machine::boot::Boot;
+use plyos_kernel_machine::clock::{self, Frequency};
+use plyos_kernel_machine::memory;
 use plyos_kernel_machine::provoke::Mistake;
-use plyos_kernel_machine::{clock, memory};
 
 /// Called by the machine once memory, traps and clock work.
 #[allow(unsafe_code, reason = "the machine calls it by this name; it is the only one")]
@@ -69,5 +70,17 @@ fn greet(boot: &Boot, words: &CommandLine) {
         text.push(' ');
         text.push_str(name);
     }
-    told!(Info, "processor:{text}; clock at {} MHz", clock::hertz() / 1_000_000);
+    let megahertz = clock::hertz() / 1_000_000;
+    told!(Info, "processor:{text}; clock at {megahertz} MHz");
+    match boot.frequency {
+        Frequency::Measured => {}
+        Frequency::Told => {
+            told!(Warning, "the timer could not be measured: the clock's frequency is the processor's word")
+        }
+        Frequency::Assumed => told!(
+            Warning,
+            "the timer could not be measured, and the processor tells no frequency: {megahertz} MHz is assumed, and every time is \
+             wrong by some factor"
+        ),
+    }
 }

@@ -16,6 +16,7 @@
 //! | `cache`, `kept` | what was read and verified, bounded by bytes |
 //! | `faults` | damage is told once, not at each read |
 //! | `log`, `log_ring` | lines with levels; the last of them |
+//! | `frequency` | how fast the time-stamp counter runs by the processor's word |
 //! | `frames` | which frames of physical memory are free |
 //! | `roots` | [`Roots`]: whom this kernel trusts, by its build or by the boot module |
 //! | `command_line` | what the machine was started with |
@@ -33,6 +34,7 @@ pub mod command_line;
 mod decompress;
 mod faults;
 pub mod frames;
+pub mod frequency;
 mod gate;
 mod generations;
 mod kept;

@@ -31,6 +31,8 @@ pub struct Boot {
     pub oddities: &'static str,
     /// Protections that the processor has.
     pub features: cpu::Features,
+    /// How well the clock runs.
+    pub frequency: clock::Frequency,
 }
 
 /// Called by start.s with the physical address of hvm_start_info.
@@ -47,9 +49,14 @@ extern "C" fn machine_start(info: u64) -> ! {
     memory::start(&info, &features);
     apic::start();
     interrupts::start();
-    clock::start();
-    let boot =
-        Boot { command_line: info.command_line(), module: info.module(), oddities: info.oddity(), features };
+    let frequency = clock::start();
+    let boot = Boot {
+        command_line: info.command_line(),
+        module: info.module(),
+        oddities: info.oddity(),
+        features,
+        frequency,
+    };
     cpu::enable_interrupts();
     // SAFETY: I3: the image defines it with this signature; there is one image.
     unsafe { kernel_main(boot) }
