@@ -21,7 +21,7 @@ toolchain:
 build: toolchain ## the two programs: target/release/plyos and target/release/pkg
 	$(CARGO) build --release --locked -p plyos-cli -p plyos-pkg
 
-kernel: toolchain ## the kernel, alone: target/kernel/plyos-kernel
+kernel: toolchain ## the kernel, alone: target/kernel/plyos-kernel (PLYOS_ROOTS=FILE builds pinned roots in)
 	@CARGO=$(CARGO) tests/setup/kernel.sh
 	@kernel/check.sh $${CARGO_TARGET_DIR:-target}/kernel/plyos-kernel
 

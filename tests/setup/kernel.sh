@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # Builds the kernel and puts the names of its functions into it, for backtraces: target/kernel/plyos-kernel.
-# By itself, for its dependencies must not have `std`; see docs/kernel.md.
+# By itself, for its dependencies must not have `std`; see docs/kernel.md. PLYOS_ROOTS=FILE builds these pinned roots in.
 set -euo pipefail
+if [ -n "${PLYOS_ROOTS:-}" ]; then
+  PLYOS_ROOTS=$(realpath -m -- "$PLYOS_ROOTS")
+  export PLYOS_ROOTS
+fi
 cd "$(dirname "$0")/../.."
 die() { printf 'kernel: %s\n' "$*" >&2; exit 1; }
 

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::screen::Interrupted;
+use crate::terminal::Interrupted;
 
 /// Why a command ended before it was done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,13 +1,18 @@
 //! Bytes as they are shown: what can be seen as it is, everything else as `\xHH`, so that no name and no file has power over a
 //! terminal.
+//!
+//! Columns are those of Unicode standard annex 11, character by character, as terminals count them: two for East Asian wide ones and
+//! for pictures, none for marks that are drawn over the character before them. A mark without one is not seen, but told.
 
 use alloc::string::String;
+
+use unicode_width::UnicodeWidthChar;
 
 /// One unit of text: what the cursor passes over in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Glyph<'a> {
-    /// A character that is seen.
-    Seen(char),
+    /// A character that is seen, with the marks over it.
+    Seen(&'a str),
     /// A character that is not, or a byte that is none.
     Unseen(&'a [u8]),
 }
@@ -16,15 +21,15 @@ impl Glyph<'_> {
     /// Bytes of the line that it stands for.
     pub(crate) const fn length(&self) -> usize {
         match self {
-            Self::Seen(character) => character.len_utf8(),
+            Self::Seen(text) => text.len(),
             Self::Unseen(bytes) => bytes.len(),
         }
     }
 
-    /// Columns that it takes. Every character counts as one: widths would need a table of Unicode.
-    pub(crate) const fn columns(&self) -> usize {
+    /// Columns that it takes: at least one.
+    pub(crate) fn columns(&self) -> usize {
         match self {
-            Self::Seen(_) => 1,
+            Self::Seen(text) => text.chars().map(columns).sum(),
             Self::Unseen(bytes) => bytes.len() * 4,
         }
     }
@@ -32,10 +37,20 @@ impl Glyph<'_> {
     /// Appends what is shown.
     pub(crate) fn show(&self, out: &mut String) {
         match self {
-            Self::Seen(character) => out.push(*character),
+            Self::Seen(text) => out.push_str(text),
             Self::Unseen(bytes) => bytes.iter().for_each(|byte| escape(*byte, out)),
         }
     }
+}
+
+/// Columns of a character by itself.
+fn columns(character: char) -> usize {
+    character.width().unwrap_or_default()
+}
+
+/// Whether a character is drawn over the one before it.
+fn is_mark(character: char) -> bool {
+    !is_unseen(character) && columns(character) == 0
 }
 
 /// Appends a byte as `\xHH`.
@@ -47,27 +62,33 @@ pub(crate) fn escape(byte: u8, out: &mut String) {
     }
 }
 
-/// Whether a character moves a terminal's cursor, or makes a line read otherwise than it is written: control characters, ends of
-/// lines, and marks of direction (Unicode standard annex 9).
+/// Whether a character moves a terminal's cursor, makes a line read otherwise than it is written, or is nothing to look at: control
+/// characters, ends of lines, marks of direction (Unicode standard annex 9), and blanks without a width.
 pub(crate) fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The glyphs of some bytes, in order; together they are all of them.
+/// The glyphs of some bytes, in order; together they are all of them. Those of the bytes behind a glyph are the same ones.
 pub(crate) fn glyphs(bytes: &[u8]) -> impl Iterator<Item = Glyph<'_>> {
-    bytes.utf8_chunks().flat_map(|chunk| {
-        let valid = chunk.valid();
-        let characters = valid.char_indices().map(move |(at, character)| {
-            let end = at + character.len_utf8();
-            if is_unseen(character) {
-                Glyph::Unseen(valid.as_bytes().get(at..end).unwrap_or_default())
-            } else {
-                Glyph::Seen(character)
-            }
-        });
-        characters.chain(chunk.invalid().chunks(1).map(Glyph::Unseen))
+    bytes
+        .utf8_chunks()
+        .flat_map(|chunk| of_text(chunk.valid()).chain(chunk.invalid().chunks(1).map(Glyph::Unseen)))
+}
+
+fn of_text(mut rest: &str) -> impl Iterator<Item = Glyph<'_>> {
+    core::iter::from_fn(move || {
+        let mut characters = rest.char_indices();
+        let (_, first) = characters.next()?;
+        let is_seen = !is_unseen(first) && !is_mark(first);
+        let end = match characters.find(|(_, next)| !is_seen || !is_mark(*next)) {
+            Some((at, _)) => at,
+            None => rest.len(),
+        };
+        let (glyph, behind) = rest.split_at_checked(end)?;
+        rest = behind;
+        Some(if is_seen { Glyph::Seen(glyph) } else { Glyph::Unseen(glyph.as_bytes()) })
     })
 }
 
@@ -90,12 +111,20 @@ pub(crate) fn line(text: &str) -> String {
     out
 }
 
-/// How many of these bytes are whole characters, if the rest is only the start of one: what is shown in pieces is cut there.
+/// Marks over one character that [`whole`] looks for; of more, those behind a cut are told as bytes.
+const MARKS: usize = 16;
+
+/// How many of these bytes are whole glyphs, if more bytes follow: what is shown in pieces is cut there. The start of a character waits
+/// for its end, and the last character for marks over it.
 pub(crate) fn whole(bytes: &[u8]) -> usize {
-    let last = bytes.utf8_chunks().last();
-    let cut =
-        last.map(|chunk| chunk.invalid().to_vec()).filter(|rest| is_start(rest)).map_or(0, |rest| rest.len());
-    bytes.len() - cut
+    let Some(last) = bytes.utf8_chunks().last() else { return 0 };
+    if !last.invalid().is_empty() && !is_start(last.invalid()) {
+        return bytes.len();
+    }
+    let end = bytes.len() - last.invalid().len();
+    let mut behind = last.valid().char_indices().rev().take(MARKS);
+    let waits = behind.find(|(_, character)| !is_mark(*character)).filter(|(_, base)| !is_unseen(*base));
+    waits.map_or(end, |(at, _)| end - (last.valid().len() - at))
 }
 
 /// Whether these bytes could become a character.
@@ -103,25 +132,38 @@ pub(crate) fn is_start(bytes: &[u8]) -> bool {
     !bytes.is_empty() && core::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
-/// All of the glyphs' bytes, for tests.
-#[cfg(test)]
-fn bytes(glyph: Glyph<'_>) -> alloc::vec::Vec<u8> {
-    match glyph {
-        Glyph::Seen(character) => alloc::string::String::from(character).into_bytes(),
-        Glyph::Unseen(bytes) => bytes.to_vec(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn glyphs_are_all_of_the_bytes() {
-        let line = b"a\xc3\xbc\xff\x1b[2J\xe2\x80\xae\xf0\x9f\x8e";
-        let again: alloc::vec::Vec<u8> = glyphs(line).flat_map(bytes).collect();
-        assert_eq!(again, line);
+        let line = b"a\xc3\xbc\xff\xcc\x88x\xcc\x88\xcc\x88\x1b[2J\xe2\x80\xae\xf0\x9f\x8e";
+        let bytes = |glyph| match glyph {
+            Glyph::Seen(text) => text.as_bytes(),
+            Glyph::Unseen(bytes) => bytes,
+        };
+        assert_eq!(glyphs(line).flat_map(bytes).copied().collect::<Vec<u8>>(), line);
         assert_eq!(glyphs(line).map(|glyph| glyph.length()).sum::<usize>(), line.len());
+        // From any place between two of them on they are the same.
+        let all: Vec<Glyph<'_>> = glyphs(line).collect();
+        let mut at = 0;
+        for number in 0..all.len() {
+            assert_eq!(glyphs(&line[at..]).collect::<Vec<_>>(), all[number..]);
+            at += all[number].length();
+        }
+    }
+
+    #[test]
+    fn columns_are_those_of_terminals() {
+        let columns = |text: &str| glyphs(text.as_bytes()).map(|glyph| glyph.columns()).collect::<Vec<_>>();
+        assert_eq!(columns("aü\u{434}\u{30b}"), [1, 1, 1], "a mark belongs to what is before it");
+        assert_eq!(columns("日本\u{ff21}🎉"), [2, 2, 2, 2]);
+        assert_eq!(columns("日\u{301}x"), [2, 1]);
+        assert_eq!(columns("\u{301}x"), [8, 1], "a mark over nothing is told");
+        assert_eq!(columns("\x1b\u{301}"), [4, 8]);
+        assert_eq!(columns("\u{200b}"), [12], "what has nothing to look at is told");
     }
 
     #[test]
@@ -131,11 +173,15 @@ mod tests {
     }
 
     #[test]
-    fn a_character_is_never_cut() {
-        assert_eq!(whole("aü".as_bytes()), 3);
-        assert_eq!(whole(b"a\xc3"), 1);
+    fn a_glyph_is_never_cut() {
+        assert_eq!(whole("aü\n".as_bytes()), 4);
+        assert_eq!(whole("aü".as_bytes()), 1, "a mark may follow");
+        assert_eq!(whole("au\u{308}".as_bytes()), 1);
+        assert_eq!(whole(b"\na\xc3"), 1);
         assert_eq!(whole(b"a\xff"), 2, "a byte that is no character is not waited for");
         assert_eq!(whole(b"\xf0\x9f\x8e"), 0);
         assert_eq!(whole(b""), 0);
+        let many = ["u", "\u{308}".repeat(MARKS).as_str()].concat();
+        assert_eq!(whole(many.as_bytes()), many.len(), "a bound on what waits");
     }
 }

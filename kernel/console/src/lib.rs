@@ -1,14 +1,14 @@
 //! The built-in console: lines in, answers out, until user programs come. And the text of the status page.
 //!
-//! The image gives it bytes as they are typed ([`Console::key`]) and gets text to be shown ([`Screen`]) and, rarely, a wish
-//! ([`Wish`]); it never touches a device. What it tells about comes from [`machine::Machine`] (memory, disks, network, log),
+//! The image gives it a [`Terminal`] and lets it look there again and again ([`Console::turn`]); rarely it gets a wish
+//! ([`Wish`]) back. The console never touches a device. What it tells about comes from [`machine::Machine`] (memory, disks, network, log),
 //! which the image implements, and from [`system::System`] (generations and files), which `plyos-kernel-logic` has.
 //!
 //! | module | idea |
 //! | --- | --- |
 //! | [`editor`] | a line, as it is typed and changed, on a terminal or a dumb pipe |
 //! | [`words`] | words of a line, and names as they are shown: one notation for both |
-//! | [`screen`] | where answers go, and how Ctrl-C stops them |
+//! | [`terminal`], `typed` | where answers go and keys come from, and what Ctrl-C stops |
 //! | [`machine`], [`system`] | what it asks |
 //! | [`command`] | which commands there are and what they take |
 //! | [`status`] | the facts of the status page, as Prometheus text and as HTML; the answer to a browser |
@@ -26,13 +26,14 @@ pub mod editor;
 mod failure;
 mod glyph;
 pub mod machine;
-pub mod screen;
 pub mod status;
 pub mod system;
+pub mod terminal;
+mod typed;
 pub mod words;
 
 #[cfg(test)]
 mod fakes;
 
-pub use console::{Console, PROMPT, Standing, Wish};
-pub use screen::{Interrupted, Screen};
+pub use console::{Console, PROMPT, Standing, Turn, Wish};
+pub use terminal::{Interrupted, Terminal};

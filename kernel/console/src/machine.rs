@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 use core::{net::Ipv4Addr, time::Duration};
 
-use plyos_kernel_logic::{Level, Line};
+use plyos_kernel_logic::{Level, Line, Trusted};
 
 /// The machine.
 pub trait Machine {
@@ -12,6 +12,9 @@ pub trait Machine {
 
     /// Seconds since 1970-01-01 UTC, as far as somebody told the machine.
     fn wall_clock(&self) -> Option<u64>;
+
+    /// Whom it trusts; `None` for nobody.
+    fn trusted(&self) -> Option<Trusted>;
 
     /// Where the memory is.
     fn memory(&self) -> Memory;

@@ -83,7 +83,9 @@ pub fn shown(name: &[u8]) -> String {
     }
     let mut out = String::with_capacity(name.len());
     for glyph in glyphs(name) {
-        if let Glyph::Seen(' ' | '\\' | '\'' | '"') = glyph {
+        if let Glyph::Seen(text) = glyph
+            && text.starts_with([' ', '\\', '\'', '"'])
+        {
             out.push('\\');
         }
         glyph.show(&mut out);

@@ -1,7 +1,6 @@
 //! Everything that stays for as long as the kernel runs, and what the console asks of it.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -14,7 +13,7 @@ use plyos_kernel_console::machine::{Disk, Machine, Memory, Network};
 use plyos_kernel_console::status::{Facts, http};
 use plyos_kernel_devices::net::Net;
 use plyos_kernel_logic::frames::FRAME_SIZE;
-use plyos_kernel_logic::{Level, Line, System};
+use plyos_kernel_logic::{Level, Line, System, Trusted};
 use plyos_kernel_machine::virtio::Started;
 use plyos_kernel_machine::{clock, memory};
 
@@ -23,9 +22,6 @@ use crate::{log, store};
 
 /// A disk for as long as the kernel runs.
 pub type StoreDisk = &'static MachineDisk;
-
-/// Bytes that were typed ahead; more are lost.
-pub const TYPED: usize = 4096;
 
 /// What was mounted.
 #[expect(clippy::large_enum_variant, reason = "there is one, for as long as the kernel runs")]
@@ -40,19 +36,22 @@ pub enum Mounted {
 pub struct Host {
     disks: Vec<StoreDisk>,
     net: RefCell<Option<Net<Started>>>,
+    trusted: Option<Trusted>,
     /// What was mounted.
     pub mounted: Mounted,
-    /// Bytes that came from the terminal and were not looked at yet.
-    pub typed: RefCell<VecDeque<u8>>,
 }
 
 impl Host {
     /// Takes the devices over. Disks stay for ever, so that the system may refer to them; `mount` makes it of the first.
-    pub fn new(devices: Devices, mount: impl FnOnce(Option<StoreDisk>) -> Mounted) -> Self {
+    pub fn new(
+        devices: Devices,
+        trusted: Option<Trusted>,
+        mount: impl FnOnce(Option<StoreDisk>) -> Mounted,
+    ) -> Self {
         let disks: Vec<StoreDisk> =
             devices.disks.into_iter().map(|disk| &*Box::leak(Box::new(disk))).collect();
         let mounted = mount(disks.first().copied());
-        Self { disks, net: RefCell::new(devices.net), mounted, typed: RefCell::default() }
+        Self { disks, net: RefCell::new(devices.net), trusted, mounted }
     }
 
     /// What the console tells about.
@@ -90,6 +89,10 @@ impl Machine for Host {
 
     fn wall_clock(&self) -> Option<u64> {
         clock::now()
+    }
+
+    fn trusted(&self) -> Option<Trusted> {
+        self.trusted
     }
 
     fn memory(&self) -> Memory {

@@ -14,22 +14,17 @@ mod terminal;
 
 use host::Host;
 use log::told;
-use plyos_kernel_logic::command_line::{CommandLine, OnPanic};
+use plyos_kernel_logic::command_line::CommandLine;
 use plyos_kernel_machine::boot::Boot;
-use plyos_kernel_machine::power::AfterPanic;
+use plyos_kernel_machine::clock::{self, Frequency};
+use plyos_kernel_machine::memory;
 use plyos_kernel_machine::provoke::Mistake;
-use plyos_kernel_machine::{clock, memory};
 
 /// Called by the machine once memory, traps and clock work.
 #[allow(unsafe_code, reason = "the machine calls it by this name; it is the only one")]
 #[unsafe(no_mangle)]
 fn kernel_main(boot: Boot) -> ! {
     let words = CommandLine::parse(boot.command_line.as_bytes());
-    panic::set(match words.panic {
-        OnPanic::Halt => AfterPanic::Halt,
-        OnPanic::Reset => AfterPanic::Reset,
-        OnPanic::Exit => AfterPanic::Exit,
-    });
     log::show(words.log);
     memory::heap::grow(words.heap);
     greet(&boot, &words);
@@ -39,8 +34,9 @@ fn kernel_main(boot: Boot) -> ! {
         mistake.make();
         told!(Error, "the mistake '{}' was not stopped", words.provoke.as_deref().unwrap_or_default());
     }
-    let module = boot.module;
-    let host = Host::new(devices::start(&words), |disk| store::mount(disk, module, &words));
+    let roots = store::roots(boot.module);
+    let trusted = roots.as_ref().ok().map(|roots| roots.trusted);
+    let host = Host::new(devices::start(&words), trusted, |disk| store::mount(disk, roots, &words));
     terminal::run(&host)
 }
 
@@ -74,5 +70,17 @@ fn greet(boot: &Boot, words: &CommandLine) {
         text.push(' ');
         text.push_str(name);
     }
-    told!(Info, "processor:{text}; clock at {} MHz", clock::hertz() / 1_000_000);
+    let megahertz = clock::hertz() / 1_000_000;
+    told!(Info, "processor:{text}; clock at {megahertz} MHz");
+    match boot.frequency {
+        Frequency::Measured => {}
+        Frequency::Told => {
+            told!(Warning, "the timer could not be measured: the clock's frequency is the processor's word")
+        }
+        Frequency::Assumed => told!(
+            Warning,
+            "the timer could not be measured, and the processor tells no frequency: {megahertz} MHz is assumed, and every time is \
+             wrong by some factor"
+        ),
+    }
 }

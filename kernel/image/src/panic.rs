@@ -4,16 +4,11 @@ use core::fmt::Write;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use plyos_kernel_machine::power::{self, AfterPanic};
-use plyos_kernel_machine::{backtrace, cpu, serial};
+use plyos_kernel_logic::command_line::OnPanic;
+use plyos_kernel_machine::{backtrace, cpu, power, serial};
 
 /// What the tests see as status of QEMU: 2 × this + 1.
 const EXIT_CODE: u8 = 0x40;
-
-/// Says what a panic does after its text, once the whole command line is read; the machine looks for this word before that.
-pub fn set(after: AfterPanic) {
-    power::set_after_panic(after);
-}
 
 #[panic_handler]
 fn on_panic(info: &PanicInfo<'_>) -> ! {
@@ -34,12 +29,12 @@ fn on_panic(info: &PanicInfo<'_>) -> ! {
         }
         _ => {}
     }
-    match power::after_panic() {
-        AfterPanic::Exit => {
+    match power::on_panic() {
+        OnPanic::Exit => {
             power::debug_exit(EXIT_CODE);
             power::reset()
         }
-        AfterPanic::Reset => power::reset(),
-        AfterPanic::Halt => power::halt(),
+        OnPanic::Reset => power::reset(),
+        OnPanic::Halt => power::halt(),
     }
 }

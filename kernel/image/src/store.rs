@@ -7,10 +7,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
 use plyos_kernel_logic::command_line::CommandLine;
-use plyos_kernel_logic::{BadFrame, Decompress, Limits, Means, NoneGood, Options, boot};
+use plyos_kernel_logic::{BadFrame, Decompress, Limits, Means, NoneGood, Options, Roots, RootsError, boot};
 use plyos_kernel_machine::zstd::Zstd;
 use plyos_kernel_machine::{clock, memory};
-use plyos_trust::pins::Pins;
 use spin::Mutex;
 
 use crate::host::{Mounted, StoreDisk};
@@ -18,6 +17,9 @@ use crate::log::{Journaled, told};
 
 /// Of the heap, what the cache may have at most, and has when the command line says nothing.
 const CACHE_SHARE: u64 = 2;
+
+/// Pinned roots that this kernel was built with (the build script's `PLYOS_ROOTS`); no bytes for none.
+static BUILT_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/roots"));
 
 /// Spent on decompression, and what came out.
 static NANOSECONDS: AtomicU64 = AtomicU64::new(0);
@@ -42,9 +44,22 @@ impl Decompress for Frames {
     }
 }
 
-/// Mounts the store of the first disk, trusting the roots of the boot module.
-pub fn mount(disk: Option<StoreDisk>, module: Option<&[u8]>, words: &CommandLine) -> Mounted {
-    match try_mount(disk, module, words) {
+/// Whom to trust, told in the log.
+pub fn roots(module: Option<&[u8]>) -> Result<Roots, RootsError> {
+    let roots = Roots::choose(BUILT_IN, module)?;
+    told!(Info, "trusted: {}", roots.trusted);
+    if roots.passed_over {
+        told!(
+            Warning,
+            "the boot module was passed over: this kernel trusts the roots that it was built with"
+        );
+    }
+    Ok(roots)
+}
+
+/// Mounts the store of the first disk, trusting these roots.
+pub fn mount(disk: Option<StoreDisk>, roots: Result<Roots, RootsError>, words: &CommandLine) -> Mounted {
+    match try_mount(disk, roots, words) {
         Ok(mounted) => mounted,
         Err(reasons) => {
             for reason in &reasons {
@@ -57,21 +72,14 @@ pub fn mount(disk: Option<StoreDisk>, module: Option<&[u8]>, words: &CommandLine
 
 fn try_mount(
     disk: Option<StoreDisk>,
-    module: Option<&[u8]>,
+    roots: Result<Roots, RootsError>,
     words: &CommandLine,
 ) -> Result<Mounted, Vec<String>> {
     let reason = |text: &str| Vec::from([String::from(text)]);
     let Some(disk) = disk else {
         return Err(reason("there is no disk; the store belongs on the first virtio disk"));
     };
-    let Some(module) = module else {
-        return Err(reason(
-            "no roots were given: the boot module (QEMU: -initrd) must be the image's file of pinned roots",
-        ));
-    };
-    let pins = Pins::parse(module).map_err(|error| {
-        Vec::from([alloc::format!("the boot module is no file of pinned roots: {error}")])
-    })?;
+    let pins = roots.map_err(|error| reason(&error.to_string()))?.pins;
     let Some(zstd) = Zstd::new() else {
         return Err(reason("zstd finds its workspace too small; this is a defect of the kernel"));
     };

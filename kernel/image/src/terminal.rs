@@ -1,75 +1,49 @@
 //! The serial line as the console's terminal, and the loop that waits for what is typed.
 
-use plyos_kernel_console::{Console, Interrupted, Screen, Wish};
+use plyos_kernel_console::{Console, Terminal, Turn, Wish};
 use plyos_kernel_machine::{interrupts, power, serial};
 
-use crate::host::{Host, TYPED};
+use crate::host::Host;
 use crate::log;
 
-const CTRL_C: u8 = 3;
+/// The serial line.
+struct Serial<'a>(&'a Host);
 
-/// The terminal while a key is dealt with.
-struct Terminal<'a> {
-    host: &'a Host,
-    stopped: bool,
-}
-
-impl Terminal<'_> {
-    /// Takes what was typed meanwhile. Ctrl-C is for the command that runs, and for what was typed ahead of it.
-    fn listen(&mut self) -> Result<(), Interrupted> {
-        while let Some(byte) = serial::receive() {
-            let mut typed = self.host.typed.borrow_mut();
-            if byte == CTRL_C {
-                typed.clear();
-                self.stopped = true;
-            } else if typed.len() < TYPED {
-                typed.push_back(byte);
-            }
-        }
-        if self.stopped { Err(Interrupted) } else { Ok(()) }
-    }
-}
-
-impl Screen for Terminal<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Interrupted> {
+impl Terminal for Serial<'_> {
+    fn write(&mut self, bytes: &[u8]) {
         serial::send(bytes);
-        self.listen()
     }
 
-    fn breathe(&mut self) -> Result<(), Interrupted> {
-        self.host.poll_network();
-        self.listen()
+    fn receive(&mut self) -> Option<u8> {
+        serial::receive()
+    }
+
+    fn breathe(&mut self) {
+        self.0.poll_network();
     }
 }
 
 /// Runs the console until the machine is to end.
 pub fn run(host: &Host) -> ! {
-    let mut console = Console::default();
+    let (mut console, mut terminal) = (Console::default(), Serial(host));
     serial::listen();
-    let mut terminal = Terminal { host, stopped: false };
     console.greet(host.standing(), &mut terminal);
-    log::prompt(true);
     loop {
-        let Some(byte) = next(host) else {
-            host.poll_network();
-            // A byte or a frame ends this, the tick at the latest; a byte that came in between is seen by `done`.
-            interrupts::rearm(serial::IRQ);
-            if !host.await_network() {
-                interrupts::wait(|| interrupts::take(serial::IRQ));
+        let turn = console.turn(host, host.standing(), &mut terminal);
+        log::prompt(true);
+        match turn {
+            Turn::Wish(Wish::Reboot) => power::reset(),
+            Turn::Wish(Wish::PowerOff) => power::off(),
+            Turn::Done => {}
+            Turn::Idle => {
+                host.poll_network();
+                // A byte or a frame ends this, the tick at the latest; a byte that came in between is seen by `done`.
+                interrupts::rearm(serial::IRQ);
+                if !host.await_network() {
+                    interrupts::wait(|| interrupts::take(serial::IRQ));
+                }
             }
-            continue;
-        };
-        log::prompt(false);
-        let mut terminal = Terminal { host, stopped: false };
-        match console.key(byte, host, host.standing(), &mut terminal) {
-            Some(Wish::Reboot) => power::reset(),
-            Some(Wish::PowerOff) => power::off(),
-            None => log::prompt(true),
         }
+        log::prompt(false);
     }
-}
-
-/// The next byte that was typed.
-fn next(host: &Host) -> Option<u8> {
-    host.typed.borrow_mut().pop_front().or_else(serial::receive)
 }

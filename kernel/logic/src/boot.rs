@@ -145,8 +145,19 @@ impl<D: Device> Boot<D> {
         }
         let at = self.view.chosen.superblock.not_before(self.at);
         let slots = self.slots().apply(event, at).map_err(|refusal| refusal.to_string())?;
-        self.view = commit_slots(&self.store, &self.view, slots)?;
-        Ok(())
+        match commit_slots(&self.store, &self.view, slots) {
+            Ok(view) => {
+                self.view = view;
+                Ok(())
+            }
+            Err(reason) => {
+                // A commit that failed may have happened all the same: what the device has now is what is told later.
+                if let Ok(view) = open_within(&self.store.device, self.options.limits.directory) {
+                    self.view = view;
+                }
+                Err(reason)
+            }
+        }
     }
 
     /// The slot that the command line asks for, whatever its state, with nothing counted.

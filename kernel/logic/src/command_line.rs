@@ -25,13 +25,32 @@ pub enum OnPanic {
     Exit,
 }
 
-/// A parsed command line.
+impl OnPanic {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Halt, Self::Reset, Self::Exit];
+
+    /// What the last word `panic=` of a command line says. Allocates nothing: panics may come before there is memory.
+    pub fn of(command_line: &[u8]) -> Self {
+        let (head, _) = head(command_line);
+        let named = |word| Self::named(core::str::from_utf8(word).ok()?.strip_prefix("panic=")?);
+        words(head).filter_map(named).last().unwrap_or_default()
+    }
+
+    fn named(value: &str) -> Option<Self> {
+        match value {
+            "halt" => Some(Self::Halt),
+            "reset" => Some(Self::Reset),
+            "exit" => Some(Self::Exit),
+            _ => None,
+        }
+    }
+}
+
+/// A parsed command line. Its word `panic=` is no field: [`OnPanic::of`] reads it, before there is memory for this.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandLine {
     /// `log=`: the least important level that is shown.
     pub log: Level,
-    /// `panic=`.
-    pub panic: OnPanic,
     /// `cache=`: bytes of the cache; a share of memory when absent.
     pub cache: Option<u64>,
     /// `heap=`: bytes of the heap; a share of memory when absent.
@@ -65,7 +84,6 @@ impl Default for CommandLine {
     fn default() -> Self {
         Self {
             log: Level::Info,
-            panic: OnPanic::default(),
             cache: None,
             heap: None,
             slot: None,
@@ -82,9 +100,8 @@ impl CommandLine {
     /// Reads a command line. Of a word that stands there twice the last one counts.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut found = Self::default();
-        let (head, rest) = bytes.split_at_checked(LONGEST).unwrap_or((bytes, &[]));
-        let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
-        for word in head.split(is_space).filter(|word| !word.is_empty()) {
+        let (head, rest) = head(bytes);
+        for word in words(head) {
             let known = core::str::from_utf8(word).is_ok_and(|word| found.take(word).is_some());
             if !known {
                 found.unknown.push(String::from_utf8_lossy(word).into_owned());
@@ -102,9 +119,7 @@ impl CommandLine {
         match (key, value) {
             ("ro", "") if word == "ro" => self.read_only = true,
             ("log", _) => self.log = Level::parse(value)?,
-            ("panic", "halt") => self.panic = OnPanic::Halt,
-            ("panic", "reset") => self.panic = OnPanic::Reset,
-            ("panic", "exit") => self.panic = OnPanic::Exit,
+            ("panic", _) => _ = OnPanic::named(value)?,
             ("cache", _) => self.cache = Some(size(value)?),
             ("heap", _) => self.heap = Some(size(value)?),
             ("slot", "a" | "A") => self.slot = Some(SlotName::A),
@@ -117,6 +132,16 @@ impl CommandLine {
         }
         Some(())
     }
+}
+
+/// What is read of a command line, and what is behind it.
+fn head(bytes: &[u8]) -> (&[u8], &[u8]) {
+    bytes.split_at_checked(LONGEST).unwrap_or((bytes, &[]))
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+    bytes.split(is_space).filter(|word| !word.is_empty())
 }
 
 /// Bytes: digits, or digits with `K`, `M` or `G` behind them. Never 0.
@@ -175,7 +200,6 @@ mod tests {
         let device = |size, address, irq| VirtioMmio { size, address, irq };
         let expected = CommandLine {
             log: Level::Debug,
-            panic: OnPanic::Exit,
             cache: Some(8 << 20),
             heap: Some(1 << 20),
             slot: Some(SlotName::B),
@@ -231,6 +255,23 @@ mod tests {
         }
         assert_eq!(CommandLine::parse(b"\xff\xfe ro").unknown.len(), 1);
         assert!(CommandLine::parse(b"\xff\xfe ro").read_only);
+    }
+
+    #[test]
+    fn what_a_panic_does_is_the_last_word_that_says_it() {
+        for (line, wanted) in [
+            ("", OnPanic::Halt),
+            ("panic=reset", OnPanic::Reset),
+            ("log=debug\0panic=exit\n", OnPanic::Exit),
+            ("panic=exit panic=reset", OnPanic::Reset),
+            ("panic=exit panic=sleep panic= panic", OnPanic::Exit),
+            ("panic=reset nopanic=exit panic=exit2", OnPanic::Reset),
+        ] {
+            assert_eq!(OnPanic::of(line.as_bytes()), wanted, "{line}");
+        }
+        assert_eq!(OnPanic::of(b"\xff panic=exit \xff"), OnPanic::Exit);
+        let behind = [&[b' '; LONGEST][..], b"panic=exit"].concat();
+        assert_eq!(OnPanic::of(&behind), OnPanic::Halt, "what is not read says nothing");
     }
 
     #[test]

@@ -16,7 +16,9 @@
 //! | `cache`, `kept` | what was read and verified, bounded by bytes |
 //! | `faults` | damage is told once, not at each read |
 //! | `log`, `log_ring` | lines with levels; the last of them |
+//! | `frequency` | how fast the time-stamp counter runs by the processor's word |
 //! | `frames` | which frames of physical memory are free |
+//! | `roots` | [`Roots`]: whom this kernel trusts, by its build or by the boot module |
 //! | `command_line` | what the machine was started with |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -32,6 +34,7 @@ pub mod command_line;
 mod decompress;
 mod faults;
 pub mod frames;
+pub mod frequency;
 mod gate;
 mod generations;
 mod kept;
@@ -43,6 +46,7 @@ mod pages;
 mod places;
 mod read_ahead;
 mod records;
+mod roots;
 mod store;
 mod system;
 
@@ -58,5 +62,6 @@ pub use mount::{LayerError, MountError};
 pub use mounted::{Mounted, ReadFault};
 pub use pages::Pages;
 pub use records::RecordError;
+pub use roots::{Origin, Roots, RootsError, Trusted};
 pub use store::{Device, Limits, Machine, Means, Options};
 pub use system::{Held, Lease, SwitchError, System};

@@ -1,10 +1,13 @@
 //! Time: the time-stamp counter, calibrated against the 8254 timer, which also gives a tick of 100 Hz.
 //!
 //! Under emulation the counter is the host's. A measurement can only be too long (the emulator was stopped in between), so the
-//! least of several counts. The time of day comes from the CMOS clock, once.
+//! least of several counts. Where the timer cannot be measured the processor is asked, and last a frequency is assumed
+//! ([`Frequency`]). The time of day comes from the CMOS clock, once.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
+
+use plyos_kernel_logic::frequency;
 
 use crate::port::Port;
 use crate::{cpu, interrupts};
@@ -25,14 +28,28 @@ const COMMAND: Port = Port::new(0x43);
 const CMOS_INDEX: Port = Port::new(0x70);
 const CMOS_DATA: Port = Port::new(0x71);
 
+/// What is assumed when nothing tells.
+const ASSUMED: u64 = 1_000_000_000;
+
+/// How the counter's frequency is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frequency {
+    /// Measured against the timer.
+    Measured,
+    /// The timer could not be measured; the processor or its hypervisor told it.
+    Told,
+    /// Neither: every time is wrong by some factor.
+    Assumed,
+}
+
 /// Counter at the start, and its cycles for each second.
 static START: AtomicU64 = AtomicU64::new(0);
-static HERTZ: AtomicU64 = AtomicU64::new(1_000_000_000);
+static HERTZ: AtomicU64 = AtomicU64::new(ASSUMED);
 /// Seconds since 1970 at the start; 0: not known.
 static DAY: AtomicU64 = AtomicU64::new(0);
 
-/// Starts the timer and calibrates.
-pub(crate) fn start() {
+/// Starts the timer and calibrates; says how.
+pub(crate) fn start() -> Frequency {
     START.store(cpu::timestamp(), Ordering::Relaxed);
     // Channel 0, both bytes, rate generator.
     COMMAND.write8(0x34);
@@ -40,11 +57,19 @@ pub(crate) fn start() {
     COUNTER.write8(low);
     COUNTER.write8(high);
     let measured = (0..MEASUREMENTS).filter_map(|_| measure()).min();
-    if let Some(hertz) = measured {
-        HERTZ.store(hertz, Ordering::Relaxed);
-    }
+    let (hertz, known) = match (measured, frequency::told(leaf)) {
+        (Some(hertz), _) => (hertz, Frequency::Measured),
+        (None, Some(hertz)) => (hertz, Frequency::Told),
+        (None, None) => (ASSUMED, Frequency::Assumed),
+    };
+    HERTZ.store(hertz, Ordering::Relaxed);
     DAY.store(read_day().unwrap_or_default(), Ordering::Relaxed);
     interrupts::rearm(IRQ);
+    known
+}
+
+fn leaf(number: u32) -> Option<frequency::Leaf> {
+    cpu::leaf(number).map(|leaf| [leaf.eax, leaf.ebx, leaf.ecx, leaf.edx])
 }
 
 /// Cycles of the counter for each second, by one measurement.

@@ -1,7 +1,7 @@
 //! Instructions of the processor that Rust has no words for.
 
 use core::arch::asm;
-use core::arch::x86_64::{__cpuid, __cpuid_count, _rdtsc};
+use core::arch::x86_64::{__cpuid, __cpuid_count, _rdtsc, CpuidResult};
 
 /// The time-stamp counter.
 pub fn timestamp() -> u64 {
@@ -79,11 +79,16 @@ pub fn physical_end() -> u64 {
     1 << told.unwrap_or(LEAST_PHYSICAL_BITS).min(MOST_PHYSICAL_BITS)
 }
 
+/// A leaf of CPUID, where it is one that the processor, or the hypervisor below it (from 0x4000_0000 on), has.
+pub(crate) fn leaf(number: u32) -> Option<CpuidResult> {
+    // The first of each range tells the last. Without a hypervisor its range gives something that means nothing.
+    let is_known = number >> 28 != 4 || __cpuid(1).ecx & (1 << 31) != 0;
+    (is_known && __cpuid(number & 0xf000_0000).eax >= number).then(|| __cpuid_count(number, 0))
+}
+
 impl Features {
     /// Asks the processor.
     pub fn read() -> Self {
-        let leaf =
-            |number: u32| (__cpuid(number & 0x8000_0000).eax >= number).then(|| __cpuid_count(number, 0));
         let (one, seven, extended) = (leaf(1), leaf(7), leaf(0x8000_0001));
         let bit = |register: Option<u32>, bit: u32| register.is_some_and(|bits| bits & (1 << bit) != 0);
         Self {

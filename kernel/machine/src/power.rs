@@ -2,48 +2,23 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
+use plyos_kernel_logic::command_line::OnPanic;
+
 use crate::cpu;
 use crate::port::Port;
 
-/// What happens after a panic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AfterPanic {
-    /// Stand still, so that somebody can read.
-    #[default]
-    Halt,
-    /// Start again, for machines that nobody sees.
-    Reset,
-    /// End QEMU with a status, for tests.
-    Exit,
-}
+/// What a panic does after its text, as a number of [`OnPanic`].
+static ON_PANIC: AtomicU8 = AtomicU8::new(OnPanic::Halt as u8);
 
-/// What a panic does after its text, as a number of [`AfterPanic`].
-static AFTER_PANIC: AtomicU8 = AtomicU8::new(AfterPanic::Halt as u8);
-
-impl AfterPanic {
-    /// What a command line's last word `panic=` says, read without memory: for panics before there is any. The whole command line
-    /// is read later (`plyos_kernel_logic::command_line`), and words that make no sense are told then.
-    pub(crate) fn read(command_line: &str) -> Self {
-        let named = |word: &str| match word.strip_prefix("panic=")? {
-            "halt" => Some(Self::Halt),
-            "reset" => Some(Self::Reset),
-            "exit" => Some(Self::Exit),
-            _ => None,
-        };
-        command_line.split_ascii_whitespace().filter_map(named).next_back().unwrap_or_default()
-    }
-}
-
-/// Says what a panic does after its text.
-pub fn set_after_panic(after: AfterPanic) {
-    AFTER_PANIC.store(after as u8, Ordering::Relaxed);
+/// Says what a panic does after its text: once, as soon as the command line can be read.
+pub(crate) fn set_on_panic(what: OnPanic) {
+    ON_PANIC.store(what as u8, Ordering::Relaxed);
 }
 
 /// What a panic does after its text.
-pub fn after_panic() -> AfterPanic {
-    let number = AFTER_PANIC.load(Ordering::Relaxed);
-    let known = [AfterPanic::Halt, AfterPanic::Reset, AfterPanic::Exit];
-    known.into_iter().find(|after| *after as u8 == number).unwrap_or_default()
+pub fn on_panic() -> OnPanic {
+    let number = ON_PANIC.load(Ordering::Relaxed);
+    OnPanic::ALL.into_iter().find(|what| *what as u8 == number).unwrap_or_default()
 }
 
 /// QEMU's isa-debug-exit, where the test put it: `code` becomes the status 2 × code + 1. Returns where there is no such device.

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     failure::Failure,
     glyph,
-    screen::{Out, Screen},
     system::Tree,
+    terminal::{Out, Terminal},
     words::shown,
 };
 
@@ -23,7 +23,7 @@ pub(crate) fn list<T: Tree>(
     tree: &T,
     path: &[u8],
     long: bool,
-    out: &mut Out<'_, impl Screen>,
+    out: &mut Out<'_, impl Terminal>,
 ) -> Result<(), Failure> {
     let namespace = tree.namespace();
     let mut found = at(tree, path)?;
@@ -44,7 +44,12 @@ pub(crate) fn list<T: Tree>(
     Ok(())
 }
 
-fn row<T: Tree>(tree: &T, found: &Found, long: bool, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+fn row<T: Tree>(
+    tree: &T,
+    found: &Found,
+    long: bool,
+    out: &mut Out<'_, impl Terminal>,
+) -> Result<(), Failure> {
     let name = shown(found.entry.name());
     if !long {
         return Ok(out.line(format_args!("{name}"))?);
@@ -62,7 +67,7 @@ fn row<T: Tree>(tree: &T, found: &Found, long: bool, out: &mut Out<'_, impl Scre
 }
 
 /// `cat`: a file's content, as far as it can be shown.
-pub(crate) fn show<T: Tree>(tree: &T, path: &[u8], out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+pub(crate) fn show<T: Tree>(tree: &T, path: &[u8], out: &mut Out<'_, impl Terminal>) -> Result<(), Failure> {
     let file = File::open(tree, path)?;
     // A character may lie across two pieces: its start waits for the rest.
     let mut waiting: Vec<u8> = Vec::new();
@@ -83,7 +88,7 @@ pub(crate) fn show<T: Tree>(tree: &T, path: &[u8], out: &mut Out<'_, impl Screen
 }
 
 /// `stat`: all that is known of a path.
-pub(crate) fn tell<T: Tree>(tree: &T, path: &[u8], out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+pub(crate) fn tell<T: Tree>(tree: &T, path: &[u8], out: &mut Out<'_, impl Terminal>) -> Result<(), Failure> {
     let namespace = tree.namespace();
     let found = at(tree, path)?;
     let facts = Facts::of(tree, &found)?;
@@ -124,7 +129,7 @@ pub(crate) fn tell<T: Tree>(tree: &T, path: &[u8], out: &mut Out<'_, impl Screen
 }
 
 /// Where a file's content lies in its layer's chunks.
-fn chunks<T: Tree>(tree: &T, found: &Found, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+fn chunks<T: Tree>(tree: &T, found: &Found, out: &mut Out<'_, impl Terminal>) -> Result<(), Failure> {
     /// More of them would only fill the screen.
     const MOST: usize = 16;
     let Some(source) = found.source else { return Ok(()) };

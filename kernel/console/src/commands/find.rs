@@ -16,8 +16,8 @@ use super::{
 use crate::{
     command::Detail,
     failure::{Failure, said},
-    screen::{Out, Screen},
     system::Tree,
+    terminal::{Out, Terminal},
     words::shown,
 };
 
@@ -29,7 +29,7 @@ pub(crate) fn run<T: Tree>(
     tree: &T,
     path: &[u8],
     detail: Detail,
-    out: &mut Out<'_, impl Screen>,
+    out: &mut Out<'_, impl Terminal>,
 ) -> Result<(), Failure> {
     let namespace = tree.namespace();
     let top = resolve(tree, path)?;

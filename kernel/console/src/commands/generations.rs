@@ -12,12 +12,12 @@ use crate::{
     failure::{Failure, said},
     glyph,
     machine::Machine,
-    screen::{Out, Screen},
     system::{System, Tree},
+    terminal::{Out, Terminal},
 };
 
 /// What a booted kernel says of itself.
-pub(crate) fn greet<S: System>(system: &S, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+pub(crate) fn greet<S: System>(system: &S, out: &mut Out<'_, impl Terminal>) -> Result<(), Failure> {
     let shown = system.shown();
     let (number, layers) = (shown.generation().number, shown.generation().layers.len());
     out.line(format_args!("generation {number} of {layers} layers, {}", place(system, number)))?;
@@ -39,7 +39,7 @@ pub(crate) fn place<S: System>(system: &S, number: u64) -> String {
     if out.is_empty() { String::from("in no slot") } else { out }
 }
 
-fn passed_over<S: System>(system: &S, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+fn passed_over<S: System>(system: &S, out: &mut Out<'_, impl Terminal>) -> Result<(), Failure> {
     for reason in system.passed_over() {
         out.line(format_args!("passed over: {}", glyph::line(&reason)))?;
     }
@@ -47,7 +47,7 @@ fn passed_over<S: System>(system: &S, out: &mut Out<'_, impl Screen>) -> Result<
 }
 
 /// What is said when nothing could be mounted.
-pub(crate) fn say_rescue(reasons: &[String], out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+pub(crate) fn say_rescue(reasons: &[String], out: &mut Out<'_, impl Terminal>) -> Result<(), Failure> {
     out.line(format_args!("Nothing could be mounted: this is the rescue prompt."))?;
     for reason in reasons {
         out.line(format_args!("  {}", glyph::line(reason)))?;
@@ -58,7 +58,7 @@ pub(crate) fn say_rescue(reasons: &[String], out: &mut Out<'_, impl Screen>) -> 
 }
 
 /// `mounts`: a row for each layer.
-pub(crate) fn mounts<T: Tree>(tree: &T, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+pub(crate) fn mounts<T: Tree>(tree: &T, out: &mut Out<'_, impl Terminal>) -> Result<(), Failure> {
     for layer in &tree.generation().layers {
         let name = format!("{}/{}", layer.kind, glyph::line(&layer.name));
         let (version, id) = (glyph::line(&layer.version), layer.id);
@@ -73,7 +73,7 @@ pub(crate) fn mounts<T: Tree>(tree: &T, out: &mut Out<'_, impl Screen>) -> Resul
 }
 
 /// `generations`: a row for each, the shown one marked.
-pub(crate) fn list<S: System>(system: &S, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+pub(crate) fn list<S: System>(system: &S, out: &mut Out<'_, impl Terminal>) -> Result<(), Failure> {
     let shown = system.shown().generation().number;
     let leases = system.leases();
     for generation in system.generations().map_err(Failure::Said)? {
@@ -101,7 +101,7 @@ pub(crate) fn switch<S: System>(
     system: &S,
     number: u64,
     clock: Option<u64>,
-    out: &mut Out<'_, impl Screen>,
+    out: &mut Out<'_, impl Terminal>,
 ) -> Result<(), Failure> {
     let before = system.shown().generation().number;
     system.switch(number, clock.unwrap_or(0)).map_err(Failure::Said)?;
@@ -116,7 +116,7 @@ pub(crate) fn switch<S: System>(
 pub(crate) fn status<S: System>(
     standing: &Standing<'_, S>,
     machine: &impl Machine,
-    out: &mut Out<'_, impl Screen>,
+    out: &mut Out<'_, impl Terminal>,
 ) -> Result<(), Failure> {
     out.line(format_args!("kernel     Plyos {}", env!("CARGO_PKG_VERSION")))?;
     out.line(format_args!(
@@ -126,6 +126,10 @@ pub(crate) fn status<S: System>(
     ))?;
     if let Some(clock) = machine.wall_clock() {
         out.line(format_args!("time       {}", time::print(clock)))?;
+    }
+    match machine.trusted() {
+        Some(trusted) => out.line(format_args!("roots      {trusted}"))?,
+        None => out.line(format_args!("roots      none"))?,
     }
     let system = match standing {
         Standing::Mounted(system) => system,

@@ -9,15 +9,15 @@ use crate::{
     failure::Failure,
     glyph,
     machine::Machine,
-    screen::{Out, Screen},
     system::System,
+    terminal::{Out, Terminal},
 };
 
 /// `free`: memory, in KiB.
 pub(crate) fn free<S: System>(
     machine: &impl Machine,
     standing: &Standing<'_, S>,
-    out: &mut Out<'_, impl Screen>,
+    out: &mut Out<'_, impl Terminal>,
 ) -> Result<(), Failure> {
     let memory = machine.memory();
     let mut row = |name: &str, bytes: u64| out.line(format_args!("{name:<12} {:>10} KiB", bytes >> 10));
@@ -36,7 +36,7 @@ pub(crate) fn free<S: System>(
 }
 
 /// `lsblk`: block devices and what they did.
-pub(crate) fn disks(machine: &impl Machine, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+pub(crate) fn disks(machine: &impl Machine, out: &mut Out<'_, impl Terminal>) -> Result<(), Failure> {
     let disks = machine.disks();
     if disks.is_empty() {
         return Ok(out.line(format_args!("no block device: give the machine a virtio disk with a store"))?);
@@ -57,7 +57,7 @@ pub(crate) fn disks(machine: &impl Machine, out: &mut Out<'_, impl Screen>) -> R
 }
 
 /// `net`: the network device.
-pub(crate) fn network(machine: &impl Machine, out: &mut Out<'_, impl Screen>) -> Result<(), Failure> {
+pub(crate) fn network(machine: &impl Machine, out: &mut Out<'_, impl Terminal>) -> Result<(), Failure> {
     let Some(network) = machine.network() else {
         return Ok(out.line(format_args!(
             "no network: the machine has no virtio network device, or net=off was given"
@@ -87,7 +87,7 @@ pub(crate) fn log(
     machine: &impl Machine,
     least: Level,
     last: usize,
-    out: &mut Out<'_, impl Screen>,
+    out: &mut Out<'_, impl Terminal>,
 ) -> Result<(), Failure> {
     for Line { at, level, text, .. } in machine.log(least, last) {
         let (seconds, micros) = (at / 1_000_000, at % 1_000_000);

@@ -10,8 +10,8 @@ use super::content::{File, PIECE, absolute};
 use crate::{
     failure::{Failure, said},
     machine::Machine,
-    screen::{Out, Screen},
     system::System,
+    terminal::{Out, Terminal},
 };
 
 /// Bytes of a random read.
@@ -26,7 +26,7 @@ pub(crate) fn run<S: System>(
     machine: &impl Machine,
     path: &[u8],
     reads: u32,
-    out: &mut Out<'_, impl Screen>,
+    out: &mut Out<'_, impl Terminal>,
 ) -> Result<(), Failure> {
     let tree = system.shown();
     let file = File::open(&*tree, path)?;
@@ -92,7 +92,7 @@ fn rate(
     how: &str,
     bytes: u64,
     took: Duration,
-    out: &mut Out<'_, impl Screen>,
+    out: &mut Out<'_, impl Terminal>,
 ) -> Result<(), Failure> {
     let kib = per_second(bytes >> 10, took);
     Ok(out.line(format_args!("{what} {how}: {} KiB/s, {bytes} bytes in {} ms", kib, took.as_millis()))?)

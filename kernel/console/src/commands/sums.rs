@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use super::content::File;
 use crate::{
     failure::{Failure, said},
-    screen::{Out, Screen},
     system::Tree,
+    terminal::{Out, Terminal},
 };
 
 /// `sum`: a line for each hash.
@@ -17,7 +17,7 @@ pub(crate) fn tell<T: Tree>(
     tree: &T,
     path: &[u8],
     range: Range<u64>,
-    out: &mut Out<'_, impl Screen>,
+    out: &mut Out<'_, impl Terminal>,
 ) -> Result<(), Failure> {
     let file = File::open(tree, path)?;
     if range.start > file.size {
@@ -37,7 +37,7 @@ pub(crate) fn tell<T: Tree>(
 pub(crate) fn sha256<T: Tree>(
     tree: &T,
     file: &File,
-    out: &mut Out<'_, impl Screen>,
+    out: &mut Out<'_, impl Terminal>,
 ) -> Result<String, Failure> {
     let mut hasher = Sha256::new();
     file.each(tree, 0..file.size, |piece| {

@@ -139,16 +139,15 @@ impl Editor {
             echo.push('\x07');
             return;
         }
-        let at_end = self.cursor == self.line.len();
+        let (from, at_end) = (self.cursor, self.cursor == self.line.len());
         self.line.splice(self.cursor..self.cursor, bytes.iter().copied());
-        // Alone they may be no character and together with a neighbour one: the cursor stays between two glyphs.
-        self.cursor = self.boundary(self.cursor + bytes.len());
-        let whole = core::str::from_utf8(bytes).ok();
-        match whole {
-            Some(_) if at_end && self.columns(self.first, self.cursor) <= self.room() => {
-                glyphs(bytes).for_each(|glyph| glyph.show(echo));
-            }
-            _ => self.redraw(echo),
+        // Alone they may be no character and together with a neighbour one, or a mark over it: the cursor stays between two glyphs.
+        self.cursor = self.boundary(from + bytes.len());
+        let apart = core::str::from_utf8(bytes).is_ok() && self.boundary(from) == from;
+        if at_end && apart && self.columns(self.first, self.cursor) <= self.room() {
+            glyphs(bytes).for_each(|glyph| glyph.show(echo));
+        } else {
+            self.redraw(echo);
         }
     }
 

@@ -4,10 +4,12 @@ use alloc::{string::ToString, vec};
 
 use super::*;
 use proptest::prelude::*;
+use unicode_width::UnicodeWidthChar;
 
 /// One row of a terminal of 80 columns, which knows what the editor uses and refuses everything else.
 struct Terminal {
-    rows: Vec<Vec<char>>,
+    /// Each cell has a character and the marks over it; nothing, if it is the right half of the one before it.
+    rows: Vec<Vec<String>>,
     column: usize,
 }
 
@@ -38,7 +40,10 @@ impl Terminal {
                     };
                     match (number.as_str(), last) {
                         (columns, 'C') => self.column += columns.parse::<usize>().unwrap(),
-                        ("", 'K') => row.truncate(self.column),
+                        ("", 'K') => {
+                            halve(row, self.column);
+                            row.truncate(self.column);
+                        }
                         ("", 'H') => self.column = 0,
                         ("2", 'J') => self.rows = vec![Vec::new()],
                         other => panic!("a terminal need not know {other:?}"),
@@ -46,9 +51,19 @@ impl Terminal {
                 }
                 seen => {
                     assert!(!crate::glyph::is_unseen(seen), "{seen:?} was sent");
-                    row.resize(row.len().max(self.column + 1), ' ');
-                    row[self.column] = seen;
-                    self.column += 1;
+                    let width = seen.width().unwrap();
+                    if width == 0 {
+                        let under = row[..self.column].iter_mut().rfind(|cell| !cell.is_empty());
+                        under.expect("a mark over nothing").push(seen);
+                    }
+                    let end = self.column + width;
+                    row.resize(row.len().max(end), " ".to_string());
+                    halve(row, self.column);
+                    halve(row, end);
+                    for (number, cell) in row[self.column..end].iter_mut().enumerate() {
+                        *cell = if number == 0 { seen.to_string() } else { String::new() };
+                    }
+                    self.column = end;
                 }
             }
             assert!(self.column < COLUMNS, "the row is wrapped");
@@ -56,7 +71,15 @@ impl Terminal {
     }
 
     fn row(&self) -> String {
-        self.rows.last().unwrap().iter().collect::<String>().trim_end().to_string()
+        self.rows.last().unwrap().concat().trim_end().to_string()
+    }
+}
+
+/// What lies across the place before this column is cut in two, and neither half is seen.
+fn halve(row: &mut [String], column: usize) {
+    if row.get(column).is_some_and(String::is_empty) {
+        row[column - 1] = " ".to_string();
+        row[column] = " ".to_string();
     }
 }
 
@@ -96,14 +119,13 @@ impl Typed {
     /// The window of the line as the screen must show it.
     fn check(&self) {
         let editor = &self.editor;
-        let mut shown = String::from("plyos> ");
+        let (mut shown, mut columns) = (String::from("plyos> "), 0);
         for glyph in glyphs(&editor.line[editor.first..]) {
-            let mut next = shown.clone();
-            glyph.show(&mut next);
-            if next.chars().count() > COLUMNS - 3 {
+            columns += glyph.columns();
+            if columns > editor.room() {
                 break;
             }
-            shown = next;
+            glyph.show(&mut shown);
         }
         assert_eq!(self.terminal.row(), shown.trim_end());
         assert_eq!(self.terminal.column, 7 + editor.columns(editor.first, editor.cursor));
@@ -132,6 +154,8 @@ fn editing_keys() {
     assert_eq!(line_of(b"abc def\x1b[D\x15"), "f");
     assert_eq!(line_of(b"cat  two words  \x17x"), "cat  two x");
     assert_eq!(line_of("grüße\x7f\x7fn".as_bytes()), "grün");
+    assert_eq!(line_of("日本\x1b[D\x7fx".as_bytes()), "x本");
+    assert_eq!(line_of("u\u{308}x\x1b[D\x7f".as_bytes()), "x", "a mark goes with its character");
     assert_eq!(line_of(b"a\x0cb"), "ab", "clearing the screen keeps the line");
     assert_eq!(line_of(b"\x7f\x04\x1b[D\x1b[3~\x17\x15\x0ba"), "a", "nothing to remove");
     assert_eq!(line_of(b"dropped\x03kept"), "kept");
@@ -161,6 +185,25 @@ fn what_is_typed_at_the_end_is_echoed_and_nothing_else() {
 }
 
 #[test]
+fn wide_characters_and_marks_stand_where_the_cursor_says() {
+    let mut typed = Typed::new();
+    typed.keys("a日u\u{308}本b".as_bytes());
+    assert_eq!(typed.terminal.column, 7 + 7);
+    for column in [6, 4, 3, 1, 0] {
+        typed.keys(b"\x1b[D");
+        assert_eq!(typed.terminal.column, 7 + column);
+        typed.check();
+    }
+    typed.keys(b"\x04\x04");
+    typed.check();
+    assert_eq!(typed.terminal.row(), "plyos> u\u{308}本b");
+    // Typed at the end, a wide character is an echo like any other; a mark is not, for it changes what is there.
+    typed.keys("\x05本\x7fx\u{301}\u{323}".as_bytes());
+    typed.check();
+    assert_eq!(typed.terminal.row(), "plyos> u\u{308}本bx\u{301}\u{323}");
+}
+
+#[test]
 fn giving_up_a_long_line_wraps_nothing() {
     let mut typed = Typed::new();
     typed.keys(&[b'a'; 70]);
@@ -184,6 +227,8 @@ proptest! {
         1 => Just(b"\x1b[A".to_vec()),
         1 => Just(b"\r".to_vec()),
         1 => Just("ü🎉".as_bytes().to_vec()),
+        2 => proptest::collection::vec(prop_oneof![Just("日"), Just("\u{308}"), Just("x"), Just("\u{200b}")], 1..40)
+            .prop_map(|text| text.concat().into_bytes()),
         2 => proptest::collection::vec(any::<u8>(), 1..4),
         2 => (1u8..32).prop_map(|byte| vec![byte]),
     ], 0..40)) {

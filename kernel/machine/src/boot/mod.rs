@@ -5,8 +5,9 @@
 
 use core::arch::global_asm;
 
-use crate::power::{self, AfterPanic};
-use crate::{apic, clock, cpu, interrupts, memory, processor, serial, traps};
+use plyos_kernel_logic::command_line::OnPanic;
+
+use crate::{apic, clock, cpu, interrupts, memory, power, processor, serial, traps};
 
 mod start_info;
 
@@ -30,6 +31,8 @@ pub struct Boot {
     pub oddities: &'static str,
     /// Protections that the processor has.
     pub features: cpu::Features,
+    /// How well the clock runs.
+    pub frequency: clock::Frequency,
 }
 
 /// Called by start.s with the physical address of hvm_start_info.
@@ -39,7 +42,7 @@ extern "C" fn machine_start(info: u64) -> ! {
     processor::start();
     traps::start();
     let info = StartInfo::read(info);
-    power::set_after_panic(AfterPanic::read(info.command_line()));
+    power::set_on_panic(OnPanic::of(info.command_line().as_bytes()));
     let features = cpu::Features::read();
     features.require();
     cpu::protect(&features);
@@ -47,9 +50,14 @@ extern "C" fn machine_start(info: u64) -> ! {
     memory::start(&info, &features);
     apic::start();
     interrupts::start();
-    clock::start();
-    let boot =
-        Boot { command_line: info.command_line(), module: info.module(), oddities: info.oddity(), features };
+    let frequency = clock::start();
+    let boot = Boot {
+        command_line: info.command_line(),
+        module: info.module(),
+        oddities: info.oddity(),
+        features,
+        frequency,
+    };
     cpu::enable_interrupts();
     // SAFETY: I3: the image defines it with this signature; there is one image.
     unsafe { kernel_main(boot) }

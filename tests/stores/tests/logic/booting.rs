@@ -306,6 +306,46 @@ fn the_slots_are_known_without_the_device() {
     assert_eq!(device.asked(), before);
 }
 
+/// A device on which the second flush fails, that of a commit's flip, when all is written.
+struct Doubtful {
+    device: Memory,
+    flushes: Mutex<u32>,
+}
+
+impl BlockDevice for &Doubtful {
+    type Error = io::Error;
+
+    fn len(&self) -> u64 {
+        self.device.len()
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.device.read_at(offset, out)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.device.write_at(offset, bytes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let mut flushes = self.flushes.lock().unwrap();
+        *flushes += 1;
+        if *flushes == 2 { Err(io::Error::other("the disk did not answer")) } else { self.device.flush() }
+    }
+}
+
+#[test]
+fn a_try_that_was_counted_though_the_commit_failed_is_told_as_counted() {
+    let world = World::on_trial(3);
+    let device = Doubtful { device: world.device(), flushes: Mutex::default() };
+    let system = boot(&device, pins(&[ROOT]), means().0, Options::default(), NOW).unwrap();
+    let why = &system.passed()[0].why;
+    assert!(matches!(why, Why::NotCounted(reason) if reason.contains("did not answer")), "{why}");
+    assert_eq!((system.shown().number(), system.booted()), (1, SlotName::A));
+    assert_eq!(states(&device.device), [SlotState::Good, trial(2)], "it did happen");
+    assert_eq!(system.slots(), open(&device.device).unwrap().chosen.superblock.slots);
+}
+
 #[test]
 fn a_list_beyond_the_memory_of_the_machine_is_no_damage() {
     let mut world = World::on_trial(3);
