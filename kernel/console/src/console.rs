@@ -1,6 +1,6 @@
 //! The console: a prompt, a line, an answer.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use crate::{
     command::{self, COMMANDS, Command, Usage},
