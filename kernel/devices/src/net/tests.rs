@@ -4,12 +4,16 @@ use std::boxed::Box;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
 use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
 use smoltcp::socket::{icmp, udp};
-use smoltcp::wire::{DhcpMessageType, DhcpPacket, DhcpRepr, Icmpv4Packet, Icmpv4Repr, IpAddress, IpEndpoint};
+use smoltcp::wire::{
+    DhcpMessageType, DhcpPacket, DhcpRepr, Icmpv4Packet, Icmpv4Repr, IpAddress, IpEndpoint, IpProtocol,
+    Ipv4Address, Ipv4Packet, Ipv4Repr,
+};
 
 use super::*;
 use crate::fake::{FakeDevice, Request, Wires};
@@ -77,6 +81,16 @@ struct World {
     now: Duration,
     asked: Rc<RefCell<Vec<Vec<u8>>>>,
     answer: Vec<u8>,
+    rogue: Rogue,
+    /// Messages that DHCP was asked.
+    discovers: usize,
+}
+
+/// What the DHCP server says.
+struct Rogue {
+    router: Ipv4Address,
+    mask: Ipv4Address,
+    seconds: u32,
 }
 
 /// A card that gives what lies on the wire and takes what it is told to send.
@@ -124,6 +138,8 @@ fn world(features: u64) -> World {
         now: Duration::ZERO,
         asked: Rc::default(),
         answer: b"HTTP/1.0 200 OK\r\n\r\nwell".to_vec(),
+        rogue: Rogue { router: ROUTER, mask: Ipv4Address::new(255, 255, 255, 0), seconds: 86_400 },
+        discovers: 0,
     }
 }
 
@@ -153,7 +169,10 @@ impl World {
         let packet = DhcpPacket::new_unchecked(&bytes[..]);
         let asked = DhcpRepr::parse(&packet).unwrap();
         let kind = match asked.message_type {
-            DhcpMessageType::Discover => DhcpMessageType::Offer,
+            DhcpMessageType::Discover => {
+                self.discovers += 1;
+                DhcpMessageType::Offer
+            }
             DhcpMessageType::Request => DhcpMessageType::Ack,
             other => panic!("{other:?}"),
         };
@@ -161,10 +180,10 @@ impl World {
             message_type: kind,
             your_ip: GIVEN,
             server_ip: ROUTER,
-            router: Some(ROUTER),
-            subnet_mask: Some(Ipv4Address::new(255, 255, 255, 0)),
+            router: Some(self.rogue.router),
+            subnet_mask: Some(self.rogue.mask),
             server_identifier: Some(ROUTER),
-            lease_duration: Some(86_400),
+            lease_duration: Some(self.rogue.seconds),
             client_ip: Ipv4Address::UNSPECIFIED,
             requested_ip: None,
             client_identifier: None,
@@ -180,6 +199,27 @@ impl World {
         let mut bytes = vec![0; answer.buffer_len()];
         answer.emit(&mut DhcpPacket::new_unchecked(&mut bytes)).unwrap();
         server.send_slice(&bytes, IpEndpoint::new(IpAddress::v4(255, 255, 255, 255), 68)).unwrap();
+    }
+
+    /// The address and the router in use.
+    fn leased(&self) -> Option<(Ipv4Address, Option<Ipv4Address>)> {
+        self.net.state().lease.map(|lease| (lease.address, lease.router))
+    }
+
+    /// Puts a UDP datagram to the card's port of DHCP, or a ping, on the wire, from whatever address.
+    fn forge(&mut self, from: Ipv4Address, to: Ipv4Address, protocol: IpProtocol, payload: &[u8]) {
+        let ip = Ipv4Repr {
+            src_addr: from,
+            dst_addr: to,
+            next_header: protocol,
+            payload_len: payload.len(),
+            hop_limit: 64,
+        };
+        let mut frame: Vec<u8> = CARD.into_iter().chain([2, 0, 0, 0, 0, 1, 8, 0]).collect();
+        frame.resize(14 + ip.buffer_len(), 0);
+        ip.emit(&mut Ipv4Packet::new_unchecked(&mut frame[14..]), &ChecksumCapabilities::default());
+        frame.extend_from_slice(payload);
+        self.to_card.borrow_mut().push_back(frame);
     }
 
     fn connect(&mut self, from: u16) -> SocketHandle {
@@ -218,7 +258,7 @@ impl World {
 fn up() -> World {
     let mut world = world(wants::NET_FEATURES);
     world.steps(40);
-    assert_eq!(world.net.state().address, Some((GIVEN.octets(), 24)), "no address by DHCP");
+    assert_eq!(world.leased(), Some((GIVEN, Some(ROUTER))), "no address by DHCP");
     world
 }
 
@@ -228,12 +268,56 @@ fn an_address_and_a_router_come_by_dhcp_over_cards_of_both_ages() {
         let mut world = world(features);
         world.steps(40);
         let state = world.net.state();
-        assert_eq!(
-            (state.card, state.address, state.router),
-            (CARD, Some((GIVEN.octets(), 24)), Some(ROUTER.octets()))
-        );
+        assert_eq!((state.card, world.leased()), (CARD, Some((GIVEN, Some(ROUTER)))));
+        let [News::Lease(lease)] = &*world.net.news() else { panic!("the lease is news, once") };
+        assert_eq!((lease.prefix, Some(lease)), (24, state.lease.as_ref()));
         assert!(state.counts.received >= 2 && state.counts.sent >= 2);
     }
+}
+
+#[test]
+fn a_router_that_is_none_is_no_route_and_no_end() {
+    for router in [[0, 0, 0, 0], [224, 0, 0, 1], [255, 255, 255, 255]] {
+        let mut world = world(wants::NET_FEATURES);
+        world.rogue.router = router.into();
+        world.steps(40);
+        assert_eq!(world.leased(), Some((GIVEN, None)));
+        // Somebody far away wants an answer: it would go to the router.
+        let ask = Icmpv4Repr::EchoRequest { ident: 7, seq_no: 1, data: b"far away" };
+        let mut bytes = vec![0; ask.buffer_len()];
+        ask.emit(&mut Icmpv4Packet::new_unchecked(&mut bytes), &ChecksumCapabilities::default());
+        world.forge(Ipv4Address::new(8, 8, 8, 8), GIVEN, IpProtocol::Icmp, &bytes);
+        world.steps(40);
+        let told = world.net.news();
+        assert!(told.iter().any(|news| news.to_string().contains("no router: ")), "{told:?}");
+    }
+}
+
+#[test]
+fn a_server_without_an_address_gives_no_lease_and_is_not_asked_again_and_again() {
+    let mut world = world(wants::NET_FEATURES);
+    world.interface.update_ip_addrs(|addresses| {
+        addresses.clear();
+        addresses.push(IpCidr::new(IpAddress::v4(0, 0, 0, 0), 0)).unwrap();
+    });
+    world.rogue.seconds = 4;
+    // Long enough for what was a renewal.
+    world.steps(400);
+    assert_eq!(world.leased(), None);
+    assert!((2..=4).contains(&world.discovers), "{} searches in 20 s", world.discovers);
+    assert_eq!(world.net.news()[0], News::Unfit(Unfit::Server(Ipv4Address::UNSPECIFIED)));
+}
+
+#[test]
+fn leases_that_end_at_once_do_not_keep_the_wire_busy() {
+    let mut world = world(wants::NET_FEATURES);
+    world.rogue.seconds = 0;
+    world.steps(1200);
+    assert!((4..=8).contains(&world.discovers), "{} searches in a minute", world.discovers);
+    assert!(world.net.news().len() <= 4);
+    world.rogue.seconds = 3600;
+    world.steps(300);
+    assert_eq!(world.leased(), Some((GIVEN, Some(ROUTER))));
 }
 
 #[test]
@@ -344,6 +428,8 @@ fn a_card_that_breaks_the_rules_is_told_and_not_used_again() {
     world.wires.broken.set(true);
     world.steps(2);
     assert_eq!(world.net.state().broken, Some(Fault::Broken));
+    assert_eq!(world.net.news().last(), Some(&News::Broken(Fault::Broken)));
+    assert_eq!(world.net.news(), []);
     let sent = world.net.state().counts.sent;
     world.wires.broken.set(false);
     world.steps(100);
