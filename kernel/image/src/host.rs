@@ -11,7 +11,7 @@ use plyos_blockstore::BlockDevice as _;
 use plyos_kernel_console::Standing;
 use plyos_kernel_console::machine::{Disk, Machine, Memory, Network};
 use plyos_kernel_console::status::{Facts, http};
-use plyos_kernel_devices::net::{Net, News};
+use plyos_kernel_devices::net::{Effort, Net, News};
 use plyos_kernel_logic::frames::FRAME_SIZE;
 use plyos_kernel_logic::{Level, Line, System};
 use plyos_kernel_machine::virtio::Started;
@@ -63,17 +63,17 @@ impl Host {
         }
     }
 
-    /// Does what the network wants done.
-    pub fn poll_network(&self) {
+    /// Does what the network wants done, as much as there is time for.
+    pub fn poll_network(&self, effort: Effort) {
         // Taken out meanwhile, for the page that it asks for tells of the network too: as it was a moment ago.
         let Some(mut net) = self.net.borrow_mut().take() else { return };
         let state = network(&net);
         let mut respond = |head: &[u8]| {
-            let request = http::Request::read(head).unwrap_or(http::Request::Bad);
+            let request = http::Request::read(head)?;
             let gather = || Facts { network: Some(state.clone()), ..Facts::gather(self, &self.standing()) };
-            http::answer(request, gather)
+            Some(http::answer(request, gather))
         };
-        net.poll(clock::uptime(), &mut respond);
+        net.poll(clock::uptime(), effort, &mut respond);
         for news in net.news() {
             tell(&news);
         }

@@ -1,6 +1,7 @@
 //! The serial line as the console's terminal, and the loop that waits for what is typed.
 
 use plyos_kernel_console::{Console, Interrupted, Screen, Wish};
+use plyos_kernel_devices::net::Effort;
 use plyos_kernel_machine::{interrupts, power, serial};
 
 use crate::host::{Host, TYPED};
@@ -37,7 +38,7 @@ impl Screen for Terminal<'_> {
     }
 
     fn breathe(&mut self) -> Result<(), Interrupted> {
-        self.host.poll_network();
+        self.host.poll_network(Effort::Busy);
         self.listen()
     }
 }
@@ -51,7 +52,7 @@ pub fn run(host: &Host) -> ! {
     log::prompt(true);
     loop {
         let Some(byte) = next(host) else {
-            host.poll_network();
+            host.poll_network(Effort::Idle);
             // A byte or a frame ends this, the tick at the latest; a byte that came in between is seen by `done`.
             interrupts::rearm(serial::IRQ);
             if !host.await_network() {

@@ -2,7 +2,7 @@
 //!
 //! smoltcp has the protocols; this wires them to a card ([`link`]), believes of a lease what a host can use ([`lease`]) and
 //! keeps everything bounded: frames, connections, bytes and time of each ([`page`]). Nothing runs by itself: the idle loop
-//! calls [`Net::poll`] and is told when to call again. What the log should say comes from [`Net::news`].
+//! calls [`Net::poll`], at the latest with each tick. What the log should say comes from [`Net::news`].
 
 mod lease;
 mod link;
@@ -28,13 +28,26 @@ pub use link::{FRAME, LinkCounts};
 pub use news::News;
 use news::Notices;
 use page::Page;
-pub use page::{REQUEST, Respond, TIME};
+pub use page::{HALF_OPEN, Respond, Service, TIME};
 
 /// Connections at the same time; a ninth is refused by the protocol. 10 KiB of buffers each.
 pub const CONNECTIONS: usize = 8;
 
 /// Rounds of one poll, of a queue full of frames each at most, so that a flood cannot keep the idle loop.
 const ROUNDS: usize = 32;
+
+/// The least time from one poll to the next while something else runs. With one round each, a flood cannot take more than a
+/// small share of the processor from it, and a page still comes in its time.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// How much a poll may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// What there is, for nothing else is to be done.
+    Idle,
+    /// Little, and nothing if it was polled a moment ago: a command runs.
+    Busy,
+}
 
 /// The least time from one search for a DHCP server to the next. One whose leases are of no use, or end at once, would keep
 /// the wire and the processor busy.
@@ -80,19 +93,21 @@ pub struct Net<D: Device> {
     pages: Vec<(SocketHandle, Page)>,
     card: [u8; 6],
     lease: Option<Lease>,
-    port: u16,
+    service: Service,
+    /// Since start: not before this is the next poll beside a command.
+    glance_at: Duration,
     answers: u64,
     notices: Notices,
     told_broken: bool,
 }
 
 impl<D: Device> Net<D> {
-    /// A network over a device that was started with [`crate::wants::NET_FEATURES`] and [`crate::wants::NET_QUEUES`]. The
-    /// status page is at `port`; `seed` makes sequence numbers hard to guess.
+    /// A network over a device that was started with [`crate::wants::NET_FEATURES`] and [`crate::wants::NET_QUEUES`]; `seed`
+    /// makes sequence numbers hard to guess.
     ///
     /// # Errors
     /// [`NetError`].
-    pub fn new(device: D, port: u16, seed: u64, now: Duration) -> Result<Self, NetError> {
+    pub fn new(device: D, service: Service, seed: u64, now: Duration) -> Result<Self, NetError> {
         let mut link = Link::new(device);
         if let Some(fault) = link.broken() {
             return Err(NetError::Fault(fault));
@@ -117,24 +132,31 @@ impl<D: Device> Net<D> {
             pages,
             card,
             lease: None,
-            port,
+            service,
+            glance_at: now,
             answers: 0,
             notices: Notices::default(),
             told_broken: false,
         })
     }
 
-    /// Takes what came, does what is due, sends what is to be sent. Tells how long nothing will be due, if no frame comes:
-    /// then it wants to be called again, or when the card interrupts ([`Net::listen`]). Waiting longer delays, nothing else.
-    pub fn poll(&mut self, now: Duration, respond: Respond<'_>) -> Duration {
-        for _ in 0..ROUNDS {
+    /// Takes what came, does what is due, sends what is to be sent. It wants to be called again when the card interrupts
+    /// ([`Net::listen`]), and with each tick. Waiting longer delays, nothing else.
+    pub fn poll(&mut self, now: Duration, effort: Effort, respond: Respond<'_>) {
+        let rounds = match effort {
+            Effort::Idle => ROUNDS,
+            Effort::Busy if now < self.glance_at => return,
+            Effort::Busy => 1,
+        };
+        self.glance_at = now.saturating_add(GLANCE);
+        for _ in 0..rounds {
             self.interface.poll_maintenance(instant(now));
             let mut stirred = self.take_frames(now);
             stirred |= self.follow_lease(now);
             for (handle, page) in &mut self.pages {
                 let socket = self.sockets.get_mut::<tcp::Socket<'_>>(*handle);
                 let before = (socket.state(), socket.send_queue());
-                if page.poll(socket, self.port, now, respond) {
+                if page.poll(socket, self.service, now, respond) {
                     self.answers = self.answers.saturating_add(1);
                 }
                 stirred |= before != (socket.state(), socket.send_queue());
@@ -144,10 +166,6 @@ impl<D: Device> Net<D> {
                 break;
             }
         }
-        let deadlines = self.pages.iter().filter_map(|(_, page)| page.deadline());
-        let page = deadlines.min().map(|deadline| deadline.saturating_sub(now));
-        let protocols = self.interface.poll_delay(instant(now), &self.sockets).map(Duration::from);
-        [page, protocols].into_iter().flatten().min().unwrap_or(Duration::MAX)
     }
 
     /// Takes some of the frames that came. True if there were any.

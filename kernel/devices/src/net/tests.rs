@@ -12,7 +12,7 @@ use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
 use smoltcp::socket::{icmp, udp};
 use smoltcp::wire::{
     DhcpMessageType, DhcpPacket, DhcpRepr, Icmpv4Packet, Icmpv4Repr, IpAddress, IpEndpoint, IpProtocol,
-    Ipv4Address, Ipv4Packet, Ipv4Repr,
+    Ipv4Address, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
 };
 
 use super::*;
@@ -68,6 +68,7 @@ impl phy::Device for End {
 
 const ROUTER: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 const GIVEN: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
+const SERVICE: Service = Service { port: 80, longest: 3000 };
 const CARD: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 
 struct World {
@@ -128,7 +129,7 @@ fn world(features: u64) -> World {
     server.bind(67).unwrap();
     let dhcp = sockets.add(server);
     World {
-        net: Net::new(device, 80, 1, Duration::ZERO).unwrap(),
+        net: Net::new(device, SERVICE, 1, Duration::ZERO).unwrap(),
         wires,
         to_card,
         end,
@@ -148,9 +149,12 @@ impl World {
     fn step(&mut self, time: Duration) {
         self.now += time;
         let (asked, answer) = (Rc::clone(&self.asked), self.answer.clone());
-        self.net.poll(self.now, &mut |request| {
-            asked.borrow_mut().push(request.to_vec());
-            answer.clone()
+        self.net.poll(self.now, Effort::Idle, &mut |request| {
+            let whole = request.ends_with(b"\n\n") || request.ends_with(b"\r\n\r\n");
+            whole.then(|| {
+                asked.borrow_mut().push(request.to_vec());
+                answer.clone()
+            })
         });
         self.interface.poll(instant(self.now), &mut self.end, &mut self.sockets);
         self.serve_dhcp();
@@ -393,10 +397,59 @@ fn who_says_nothing_or_too_much_does_not_keep_a_connection() {
     assert_eq!(world.net.state().connections, 0);
     assert!(idle.into_iter().all(|handle| !world.socket(handle).is_open()));
 
-    // A head without an end: what came of it is answered, bounded.
-    let got = world.fetch(9000, &[b'x'; 20_000]);
-    assert_eq!(got, world.answer);
-    assert_eq!(world.asked.borrow().last().unwrap().len(), REQUEST);
+    // A request without an end is cut off.
+    let asked = world.asked.borrow().len();
+    assert_eq!(world.fetch(9000, &[b'x'; 20_000]), []);
+    assert_eq!(world.asked.borrow().len(), asked);
+    world.step(TIME);
+    world.steps(4);
+    assert_eq!(world.net.state().connections, 0);
+}
+
+#[test]
+fn a_request_comes_in_pieces() {
+    let mut world = up();
+    let handle = world.connect(9000);
+    for byte in b"GET / HTTP/1.0\r\n\r\n" {
+        world.steps(4);
+        world.socket(handle).send_slice(&[*byte]).unwrap();
+    }
+    world.steps(8);
+    assert_eq!(*world.asked.borrow(), [b"GET / HTTP/1.0\r\n\r\n".to_vec()]);
+    assert!(world.socket(handle).can_recv());
+}
+
+#[test]
+fn who_only_knocks_does_not_keep_a_connection() {
+    let mut world = up();
+    let knock = |world: &mut World, port: u16| {
+        let syn = TcpRepr {
+            src_port: port,
+            dst_port: 80,
+            control: TcpControl::Syn,
+            seq_number: TcpSeqNumber(7),
+            ack_number: None,
+            window_len: 1000,
+            window_scale: None,
+            max_seg_size: None,
+            sack_permitted: false,
+            sack_ranges: [None; 3],
+            timestamp: None,
+            payload: &[],
+        };
+        let mut bytes = vec![0; syn.buffer_len()];
+        let (from, to) = (Ipv4Address::new(10, 0, 2, 77), GIVEN);
+        let caps = ChecksumCapabilities::default();
+        syn.emit(&mut TcpPacket::new_unchecked(&mut bytes), &from.into(), &to.into(), &caps);
+        world.forge(from, to, IpProtocol::Tcp, &bytes);
+    };
+    (0..CONNECTIONS as u16).for_each(|number| knock(&mut world, 4000 + number));
+    world.steps(1);
+    assert_eq!(world.net.state().connections, CONNECTIONS);
+    world.step(HALF_OPEN);
+    world.steps(2);
+    assert_eq!(world.net.state().connections, 0);
+    assert_eq!(world.fetch(9000, b"GET / HTTP/1.0\r\n\r\n"), world.answer);
 }
 
 #[test]
@@ -459,18 +512,24 @@ fn a_flood_does_not_keep_who_polls() {
     });
     let settings = CARD.into_iter().chain([1, 0]).collect();
     let device = FakeDevice::new(wants::NET_QUEUES, wants::NET_FEATURES, settings, answering);
-    let mut net = Net::new(device, 80, 1, Duration::ZERO).unwrap();
-    net.poll(Duration::from_millis(1), &mut |_| Vec::new());
-    let counts = net.state().counts;
-    assert!(counts.received >= 16 && counts.received <= 1024, "{counts:?}");
+    let mut net = Net::new(device, SERVICE, 1, Duration::ZERO).unwrap();
+    net.poll(Duration::from_millis(1), Effort::Idle, &mut |_| None);
+    let idle = net.state().counts.received;
+    assert!((16..=1024).contains(&idle), "{idle}");
     assert!(*seen.borrow() >= 16);
+    // Beside a command: one round at a time, seldom.
+    for tenths in 0..1000 {
+        net.poll(Duration::from_micros(2_000 + 100 * tenths), Effort::Busy, &mut |_| None);
+    }
+    let busy = net.state().counts.received - idle;
+    assert!((9 * 16..=10 * 16).contains(&busy), "{busy}");
 }
 
 #[test]
 fn a_card_without_an_address_is_no_network() {
     let start = |features, settings| {
         let device = FakeDevice::new(wants::NET_QUEUES, features, settings, Box::new(|_| None));
-        Net::new(device, 80, 1, Duration::ZERO).map(|net| net.state().card)
+        Net::new(device, SERVICE, 1, Duration::ZERO).map(|net| net.state().card)
     };
     assert_eq!(start(ADDRESS, CARD.into_iter().chain([0, 0]).collect()), Ok(CARD));
     assert_eq!(start(0, CARD.into_iter().chain([0, 0]).collect()), Err(NetError::NoAddress));
