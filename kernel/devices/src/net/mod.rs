@@ -170,8 +170,16 @@ impl<D: Device> Net<D> {
 
     /// Takes some of the frames that came. True if there were any.
     fn take_frames(&mut self, now: Duration) -> bool {
-        let mut one = || self.interface.poll_ingress_single(instant(now), &mut self.link, &mut self.sockets);
-        (0..RECEIVE_SHAPE.depth).take_while(|_| one() != PollIngressSingleResult::None).count() > 0
+        for taken in 0..RECEIVE_SHAPE.depth {
+            let one = self.interface.poll_ingress_single(instant(now), &mut self.link, &mut self.sockets);
+            if one == PollIngressSingleResult::None {
+                return taken > 0;
+            }
+            for (handle, page) in &mut self.pages {
+                page.settle(self.sockets.get_mut(*handle), self.service);
+            }
+        }
+        true
     }
 
     /// To be called before resting: the card interrupts when a frame comes. True if there is one already: poll again instead.

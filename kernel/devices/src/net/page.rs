@@ -49,6 +49,8 @@ enum Step {
 pub(crate) struct Page {
     step: Step,
     since: Duration,
+    /// Whether the socket was more than listening since it was told to listen.
+    used: bool,
 }
 
 /// A socket of the size that [`Page`] needs.
@@ -58,7 +60,25 @@ pub(crate) fn socket() -> Socket<'static> {
 
 impl Page {
     pub(crate) fn new() -> Self {
-        Self { step: Step::Listening, since: Duration::ZERO }
+        Self { step: Step::Listening, since: Duration::ZERO, used: false }
+    }
+
+    /// To be called after each frame. A socket of smoltcp (0.14) that was half open and hears that nobody is there listens again
+    /// with the window of that connection: the next one's first segments are then compared with it, and numbers that lie far
+    /// apart end in a panic. So it begins anew.
+    pub(crate) fn settle(&mut self, socket: &mut Socket<'_>, service: Service) {
+        if socket.state() != State::Listen {
+            self.used |= socket.is_open();
+        } else if self.used {
+            socket.abort();
+            self.listen(socket, service);
+        }
+    }
+
+    fn listen(&mut self, socket: &mut Socket<'_>, service: Service) {
+        (self.step, self.used) = (Step::Listening, false);
+        // Fails only for port 0 or an open socket.
+        let _ = socket.listen(service.port);
     }
 
     /// Does what there is to do. True if an answer was made.
@@ -70,14 +90,10 @@ impl Page {
         respond: Respond<'_>,
     ) -> bool {
         if !socket.is_open() {
-            self.step = Step::Listening;
-            // Fails only for port 0 or an open socket.
-            let _ = socket.listen(service.port);
+            self.listen(socket, service);
             return false;
         }
         if socket.state() == State::Listen {
-            // Also when it was half open, and whoever asked has taken that back.
-            self.step = Step::Listening;
             return false;
         }
         if matches!(self.step, Step::Listening) {

@@ -205,6 +205,28 @@ impl World {
         server.send_slice(&bytes, IpEndpoint::new(IpAddress::v4(255, 255, 255, 255), 68)).unwrap();
     }
 
+    /// Puts a segment that acknowledges nothing on the wire, from whoever does not care for answers.
+    fn segment(&mut self, port: u16, control: TcpControl, number: i32, payload: &[u8]) {
+        let segment = TcpRepr {
+            src_port: port,
+            dst_port: 80,
+            control,
+            seq_number: TcpSeqNumber(number),
+            ack_number: None,
+            window_len: 1000,
+            window_scale: None,
+            max_seg_size: None,
+            sack_permitted: false,
+            sack_ranges: [None; 3],
+            timestamp: None,
+            payload,
+        };
+        let (mut bytes, caps) = (vec![0; segment.buffer_len()], ChecksumCapabilities::default());
+        let to = IpAddress::Ipv4(GIVEN);
+        segment.emit(&mut TcpPacket::new_unchecked(&mut bytes), &ROUTER.into(), &to, &caps);
+        self.forge(ROUTER, GIVEN, IpProtocol::Tcp, &bytes);
+    }
+
     /// The address and the router in use.
     fn leased(&self) -> Option<(Ipv4Address, Option<Ipv4Address>)> {
         self.net.state().lease.map(|lease| (lease.address, lease.router))
@@ -422,28 +444,7 @@ fn a_request_comes_in_pieces() {
 #[test]
 fn who_only_knocks_does_not_keep_a_connection() {
     let mut world = up();
-    let knock = |world: &mut World, port: u16| {
-        let syn = TcpRepr {
-            src_port: port,
-            dst_port: 80,
-            control: TcpControl::Syn,
-            seq_number: TcpSeqNumber(7),
-            ack_number: None,
-            window_len: 1000,
-            window_scale: None,
-            max_seg_size: None,
-            sack_permitted: false,
-            sack_ranges: [None; 3],
-            timestamp: None,
-            payload: &[],
-        };
-        let mut bytes = vec![0; syn.buffer_len()];
-        let (from, to) = (Ipv4Address::new(10, 0, 2, 77), GIVEN);
-        let caps = ChecksumCapabilities::default();
-        syn.emit(&mut TcpPacket::new_unchecked(&mut bytes), &from.into(), &to.into(), &caps);
-        world.forge(from, to, IpProtocol::Tcp, &bytes);
-    };
-    (0..CONNECTIONS as u16).for_each(|number| knock(&mut world, 4000 + number));
+    (0..CONNECTIONS as u16).for_each(|number| world.segment(4000 + number, TcpControl::Syn, 7, b""));
     world.steps(1);
     assert_eq!(world.net.state().connections, CONNECTIONS);
     world.step(HALF_OPEN);
@@ -498,6 +499,24 @@ fn a_card_that_takes_no_frames_costs_nothing_but_frames() {
     }
     let counts = world.net.state().counts;
     assert_eq!((counts.sent, counts.dropped), (16, 0));
+}
+
+#[test]
+fn who_knocks_takes_it_back_and_knocks_again_finds_no_old_window() {
+    let mut world = up();
+    // The card's owner learns where we are, so that it can answer.
+    world.fetch(9000, b"GET / HTTP/1.0\r\n\r\n");
+    (0..CONNECTIONS as u16).for_each(|number| world.segment(4000 + number, TcpControl::Syn, 999, b""));
+    world.steps(1);
+    for port in 4000..4000 + CONNECTIONS as u16 {
+        world.segment(port, TcpControl::Rst, 1000, b"");
+        world.segment(port, TcpControl::Syn, i32::MIN + 999, b"");
+        world.segment(port, TcpControl::Rst, 1000, b"with bytes");
+    }
+    world.steps(4);
+    world.step(TIME);
+    world.steps(4);
+    assert_eq!(world.fetch(9001, b"GET / HTTP/1.0\r\n\r\n"), world.answer);
 }
 
 #[test]
