@@ -34,8 +34,9 @@ pub mod wants {
     /// `VIRTIO_F_VERSION_1`: the device follows version 1 of the specification or a later one.
     pub const VERSION_1: u64 = 1 << 32;
 
-    /// Of a block device: read-only is told (5), flush (9).
-    pub const DISK_FEATURES: u64 = VERSION_1 | crate::disk::READ_ONLY | crate::disk::FLUSH;
+    /// Of a block device: read-only is told (5), so is the size of blocks (6), flush (9).
+    pub const DISK_FEATURES: u64 =
+        VERSION_1 | crate::disk::READ_ONLY | crate::disk::BLOCK_SIZE | crate::disk::FLUSH;
     /// One queue of requests.
     pub const DISK_QUEUES: &[Shape] = &[crate::disk::SHAPE];
 

@@ -10,7 +10,8 @@ use core::fmt;
 use core::time::Duration;
 
 use plyos_blockstore::BlockDevice as _;
-use plyos_kernel_devices::net::Net;
+use plyos_kernel_console::status::http;
+use plyos_kernel_devices::net::{Net, Service};
 use plyos_kernel_devices::pci::Kind;
 use plyos_kernel_devices::{Clock, Disk, Shape, seed, wants};
 use plyos_kernel_logic::command_line::CommandLine;
@@ -19,8 +20,8 @@ use plyos_kernel_machine::{clock, cpu, interrupts};
 
 use crate::log::told;
 
-/// Where the status page is.
-const STATUS_PORT: u16 = 80;
+/// Where the status page is, and what it reads at most.
+const STATUS: Service = Service { port: 80, longest: http::MAX_REQUEST };
 
 /// The machine's time, for who waits for devices.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +124,7 @@ fn random(found: Found) -> Option<u64> {
 
 fn card(found: Found, seed: u64) -> Option<Net<Started>> {
     let (place, device) = started(found, wants::NET_FEATURES, wants::NET_QUEUES)?;
-    match Net::new(device, STATUS_PORT, seed, clock::uptime()) {
+    match Net::new(device, STATUS, seed, clock::uptime()) {
         Ok(net) => {
             let [a, b, c, d, e, f] = net.state().card;
             told!(Info, "net: {place}, {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");

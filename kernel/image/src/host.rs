@@ -4,20 +4,20 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use plyos_blockstore::BlockDevice as _;
 use plyos_kernel_console::Standing;
 use plyos_kernel_console::machine::{Disk, Machine, Memory, Network};
 use plyos_kernel_console::status::{Facts, http};
-use plyos_kernel_devices::net::Net;
+use plyos_kernel_devices::net::{Effort, Net, News};
 use plyos_kernel_logic::frames::FRAME_SIZE;
 use plyos_kernel_logic::{Level, Line, System, Trusted};
 use plyos_kernel_machine::virtio::Started;
 use plyos_kernel_machine::{clock, memory};
 
 use crate::devices::{Devices, MachineDisk};
+use crate::log::told;
 use crate::{log, store};
 
 /// A disk for as long as the kernel runs.
@@ -62,17 +62,20 @@ impl Host {
         }
     }
 
-    /// Does what the network wants done.
-    pub fn poll_network(&self) {
+    /// Does what the network wants done, as much as there is time for.
+    pub fn poll_network(&self, effort: Effort) {
         // Taken out meanwhile, for the page that it asks for tells of the network too: as it was a moment ago.
         let Some(mut net) = self.net.borrow_mut().take() else { return };
         let state = network(&net);
         let mut respond = |head: &[u8]| {
-            let request = http::Request::read(head).unwrap_or(http::Request::Bad);
+            let request = http::Request::read(head)?;
             let gather = || Facts { network: Some(state.clone()), ..Facts::gather(self, &self.standing()) };
-            http::answer(request, gather)
+            Some(http::answer(request, gather))
         };
-        net.poll(clock::uptime(), &mut respond);
+        net.poll(clock::uptime(), effort, &mut respond);
+        for news in net.news() {
+            tell(&news);
+        }
         *self.net.borrow_mut() = Some(net);
     }
 
@@ -137,13 +140,21 @@ impl Machine for Host {
     }
 }
 
+fn tell(news: &News) {
+    match news {
+        News::Lease(lease) if lease.unfit_router.is_none() => told!(Info, "net: {news}"),
+        _ => told!(Warning, "net: {news}"),
+    }
+}
+
 fn network(net: &Net<Started>) -> Network {
     let state = net.state();
+    let lease = state.lease.as_ref();
     Network {
         mac: state.card,
-        address: state.address.map(|(address, prefix)| (Ipv4Addr::from(address), prefix)),
-        gateway: state.router.map(Ipv4Addr::from),
-        resolvers: Vec::new(),
+        address: lease.map(|lease| (lease.address, lease.prefix)),
+        gateway: lease.and_then(|lease| lease.router),
+        resolvers: lease.map(|lease| lease.resolvers.clone()).unwrap_or_default(),
         received: (state.counts.received, state.counts.received_bytes),
         sent: (state.counts.sent, state.counts.sent_bytes),
         errors: state.counts.dropped,

@@ -1,6 +1,7 @@
 //! The serial line as the console's terminal, and the loop that waits for what is typed.
 
 use plyos_kernel_console::{Console, Terminal, Turn, Wish};
+use plyos_kernel_devices::net::Effort;
 use plyos_kernel_machine::{interrupts, power, serial};
 
 use crate::host::Host;
@@ -19,7 +20,7 @@ impl Terminal for Serial<'_> {
     }
 
     fn breathe(&mut self) {
-        self.0.poll_network();
+        self.0.poll_network(Effort::Busy);
     }
 }
 
@@ -36,7 +37,7 @@ pub fn run(host: &Host) -> ! {
             Turn::Wish(Wish::PowerOff) => power::off(),
             Turn::Done => {}
             Turn::Idle => {
-                host.poll_network();
+                host.poll_network(Effort::Idle);
                 // A byte or a frame ends this, the tick at the latest; a byte that came in between is seen by `done`.
                 interrupts::rearm(serial::IRQ);
                 if !host.await_network() {

@@ -9,6 +9,8 @@
 mod archives;
 pub mod kernel;
 mod layers;
+pub mod network;
+mod pci;
 mod pulls;
 mod registry;
 mod store;
@@ -35,6 +37,8 @@ pub const TARGETS: &[Target] = &[
     ("pieces", registry::pieces),
     ("registry_lists", registry::lists),
     ("kernel_store", kernel::store),
+    ("kernel_network", network::network),
+    ("kernel_pci", pci::pci),
     ("superblock", store::superblock),
     ("directory", store::directory),
     ("layer_map", store::layer_map),

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use super::pieces::LARGEST_BLOCK;
 use crate::Fault;
 
 /// What the disk was asked for.
@@ -42,6 +43,10 @@ pub enum Reason {
     Short,
     /// No answer for as long as a device may take.
     Silent,
+    /// A write that was given up may still reach the medium: nothing is written after it before it has ended.
+    Unfinished,
+    /// The device has blocks of so many bytes, which are not used here.
+    Blocks(u32),
     /// The disk is asked from inside a request.
     Busy,
     /// The device's settings make no sense.
@@ -58,6 +63,13 @@ impl fmt::Display for Reason {
             Self::Failed(status) => write!(to, "the device reports an error (status {status})"),
             Self::Short => to.write_str("the device gave less than it was asked for"),
             Self::Silent => to.write_str("the device does not answer"),
+            Self::Unfinished => to.write_str("an earlier write is still under way; try again"),
+            Self::Blocks(size) => {
+                write!(
+                    to,
+                    "its blocks have {size} bytes; powers of two from 512 to {LARGEST_BLOCK} can be used"
+                )
+            }
             Self::Busy => to.write_str("another request of this processor is not over"),
             Self::Settings => to.write_str("the device's settings make no sense"),
             Self::Fault(fault) => fault.fmt(to),

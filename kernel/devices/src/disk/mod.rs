@@ -3,15 +3,18 @@
 //! [`Disk`] splits a range into [`pieces`], submits as many as its queue takes and only then waits, so that the device
 //! works on all of them at once. A request that is not answered in time stays *lost*: its slot is not used before the
 //! device has given it back, and meanwhile the disk waits less patiently, so that a dead device is found out quickly and a
-//! slow one may come back.
+//! slow one may come back. While a lost one is a write, nothing else is written or flushed: it could reach the medium later
+//! than what was written after it.
 
 mod error;
 mod pieces;
+mod queue;
 mod request;
 #[cfg(test)]
 mod tests;
 
 use alloc::string::String;
+use alloc::vec;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 
@@ -21,11 +24,14 @@ use crate::device::setting_u64;
 use crate::patience::{Patience, Silent};
 use crate::{Clock, Device, Fault, Line, Shape, Ticket};
 pub use error::{Activity, DiskError, Reason};
-use pieces::{PIECE, Piece, Pieces, SECTOR};
-use request::{Ask, DONE, HEAD, head};
+use pieces::{LARGEST_BLOCK, PIECE, Piece, Pieces, SECTOR};
+use queue::{Answer, Data, Queue, status, submit, take_in};
+use request::{Ask, HEAD, head};
 
 /// `VIRTIO_BLK_F_RO`: the device takes no writes.
 pub(crate) const READ_ONLY: u64 = 1 << 5;
+/// `VIRTIO_BLK_F_BLK_SIZE`: it tells the size of its blocks, and may refuse parts of one.
+pub(crate) const BLOCK_SIZE: u64 = 1 << 6;
 /// `VIRTIO_BLK_F_FLUSH`: it has a cache and a command to empty it. Without the feature writes are on the medium when they end.
 pub(crate) const FLUSH: u64 = 1 << 9;
 
@@ -38,6 +44,8 @@ const _: () = assert!(SHAPE.depth as usize == DEPTH);
 
 /// Where the settings tell the capacity, a u64 of sectors.
 const CAPACITY: usize = 0;
+/// Where they tell the size of a block in bytes, a u32.
+const BLOCK: usize = 20;
 
 /// The only queue.
 const REQUESTS: Line = Line(0);
@@ -68,6 +76,7 @@ pub struct DiskCounts {
 pub struct Disk<D, C> {
     name: String,
     length: u64,
+    block: usize,
     read_only: bool,
     has_flush: bool,
     clock: C,
@@ -75,62 +84,27 @@ pub struct Disk<D, C> {
     counts: Cell<DiskCounts>,
 }
 
-/// The device, and how it behaves.
-#[derive(Debug)]
-struct Queue<D> {
-    device: D,
-    /// Whether waiting ended last without an answer.
-    silent: bool,
-}
-
-/// Where data goes or comes from.
-enum Data<'a> {
-    In(&'a mut [u8]),
-    Out(&'a [u8]),
-}
-
-impl Data<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::In(out) => out.len(),
-            Self::Out(bytes) => bytes.len(),
-        }
-    }
-
-    fn activity(&self) -> Activity {
-        match self {
-            Self::In(_) => Activity::Read,
-            Self::Out(_) => Activity::Write,
-        }
-    }
-}
-
 impl<D: Device, C: Clock> Disk<D, C> {
     /// A disk on a device that was started with [`crate::wants::DISK_FEATURES`] and [`crate::wants::DISK_QUEUES`].
     ///
     /// # Errors
-    /// [`Reason::Settings`] if the device tells no capacity, or one beyond 2^63 bytes.
+    /// [`Reason::Settings`] if the device tells no capacity, or one beyond 2^63 bytes; [`Reason::Blocks`].
     pub fn new(name: String, device: D, clock: C) -> Result<Self, DiskError> {
-        let length = setting_u64(&device, CAPACITY)
-            .and_then(|sectors| sectors.checked_mul(SECTOR))
-            .filter(|length| *length <= u64::MAX / 2);
-        let Some(length) = length else {
-            return Err(DiskError {
-                disk: name,
-                activity: Activity::Start,
-                at: 0,
-                length: 0,
-                reason: Reason::Settings,
-            });
+        let (length, block) = match size(&device) {
+            Ok(size) => size,
+            Err(reason) => {
+                return Err(DiskError { disk: name, activity: Activity::Start, at: 0, length: 0, reason });
+            }
         };
         let features = device.features();
         Ok(Self {
             name,
             length,
+            block,
             read_only: features & READ_ONLY != 0,
             has_flush: features & FLUSH != 0,
             clock,
-            queue: RefCell::new(Queue { device, silent: false }),
+            queue: RefCell::new(Queue { device, silent: false, writes: [false; DEPTH] }),
             counts: Cell::default(),
         })
     }
@@ -179,10 +153,10 @@ impl<D: Device, C: Clock> Disk<D, C> {
         })
     }
 
-    /// Moves a range, whole sectors if it goes out. What is still under way when something went wrong is not waited for.
+    /// Moves a range, whole blocks if it goes out. What is still under way when something went wrong is not waited for.
     fn transfer(&self, queue: &mut Queue<D>, at: u64, data: Data<'_>) -> Result<(), Reason> {
         let (activity, length) = (data.activity(), data.len() as u64);
-        let moved = self.pump(queue, Pieces::of(at, data.len()), data);
+        let moved = self.pump(queue, Pieces::of(at, data.len(), self.block), data);
         queue.silent |= moved == Err(Reason::Silent);
         if moved.is_ok() {
             self.count(|counts| match activity {
@@ -201,7 +175,9 @@ impl<D: Device, C: Clock> Disk<D, C> {
             while let Some(piece) = pieces.first() {
                 match submit(&mut queue.device, &piece, &data) {
                     Ok(ticket) => {
-                        *waiting.get_mut(ticket.index()).ok_or(Reason::Fault(Fault::Broken))? = Some(piece)
+                        let broken = Reason::Fault(Fault::Broken);
+                        *queue.writes.get_mut(ticket.index()).ok_or(broken)? = matches!(data, Data::Out(_));
+                        *waiting.get_mut(ticket.index()).ok_or(broken)? = Some(piece);
                     }
                     Err(Fault::Full) => break,
                     Err(fault) => return Err(Reason::Fault(fault)),
@@ -237,6 +213,26 @@ impl<D: Device, C: Clock> Disk<D, C> {
     fn patience(&self, queue: &Queue<D>) -> Patience {
         let limit = if queue.silent { LESS_PATIENCE } else { PATIENCE };
         Patience::new(&self.clock, limit)
+    }
+
+    /// Waits until no write of an earlier call is under way.
+    fn settle_writes(&self, queue: &mut Queue<D>) -> Result<(), Reason> {
+        let mut patience = self.patience(queue);
+        while queue.writes.contains(&true) {
+            match queue.finished()? {
+                None => {
+                    if let Err(Silent) = patience.wait(&self.clock, &mut queue.device, REQUESTS) {
+                        queue.silent = true;
+                        return Err(Reason::Unfinished);
+                    }
+                }
+                Some(Answer { ticket, .. }) => {
+                    queue.device.release(REQUESTS, ticket);
+                    patience = self.patience(queue);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Sends one flush and waits for it.
@@ -278,89 +274,49 @@ impl<D: Device, C: Clock> Disk<D, C> {
         }
     }
 
-    /// Writes any range: whole sectors as they are, a part of a sector after reading the rest of it.
+    /// Writes any range: whole blocks as they are, a part of a block after reading the rest of it.
     fn write_any(&self, queue: &mut Queue<D>, mut at: u64, mut bytes: &[u8]) -> Result<(), Reason> {
         while !bytes.is_empty() {
-            let skip = at % SECTOR;
-            let whole = bytes.len() as u64 / SECTOR * SECTOR;
-            let take = if skip == 0 && whole > 0 { whole } else { (SECTOR - skip).min(bytes.len() as u64) };
-            let fits = usize::try_from(take).ok().and_then(|take| bytes.split_at_checked(take));
-            let Some((now, later)) = fits else { return Err(Reason::Fault(Fault::TooLarge)) };
-            if take.is_multiple_of(SECTOR) {
+            let (skip, whole) = (at % self.block as u64, bytes.len() / self.block * self.block);
+            let inside = usize::try_from(skip).unwrap_or(usize::MAX);
+            let is_whole = inside == 0 && whole > 0;
+            let take = if is_whole { whole } else { self.block.saturating_sub(inside).min(bytes.len()) };
+            let Some((now, later)) = bytes.split_at_checked(take) else {
+                return Err(Reason::Fault(Fault::TooLarge));
+            };
+            if is_whole {
                 self.transfer(queue, at, Data::Out(now))?;
             } else {
-                let mut sector = [0; SECTOR as usize];
-                self.transfer(queue, at - skip, Data::In(&mut sector))?;
-                let place = sector.iter_mut().skip(usize::try_from(skip).unwrap_or(usize::MAX));
-                place.zip(now).for_each(|(old, new)| *old = *new);
-                self.transfer(queue, at - skip, Data::Out(&sector))?;
+                let mut block = vec![0; self.block];
+                self.transfer(queue, at - skip, Data::In(&mut block))?;
+                block.iter_mut().skip(inside).zip(now).for_each(|(old, new)| *old = *new);
+                self.transfer(queue, at - skip, Data::Out(&block))?;
             }
-            at = at.saturating_add(take);
+            at = at.saturating_add(take as u64);
             bytes = later;
         }
         Ok(())
     }
 }
 
+/// Bytes of a disk, as whole blocks, and of each block.
+fn size<D: Device>(device: &D) -> Result<(u64, usize), Reason> {
+    let told = if device.features() & BLOCK_SIZE == 0 {
+        SECTOR as u32
+    } else {
+        device.setting(BLOCK).ok_or(Reason::Settings)?
+    };
+    let fits = |block: &usize| block.is_power_of_two() && (SECTOR as usize..=LARGEST_BLOCK).contains(block);
+    let block = usize::try_from(told).ok().filter(fits).ok_or(Reason::Blocks(told))?;
+    let bytes = setting_u64(device, CAPACITY)
+        .and_then(|sectors| sectors.checked_mul(SECTOR))
+        .filter(|bytes| *bytes <= u64::MAX / 2)
+        .ok_or(Reason::Settings)?;
+    Ok((bytes - bytes % block as u64, block))
+}
+
 fn silent(Silent: Silent) -> Reason {
     Reason::Silent
-}
-
-/// An answer, and whose.
-struct Answer {
-    ticket: Ticket,
-    written: usize,
-}
-
-impl<D: Device> Queue<D> {
-    /// The next answer, to whichever request.
-    fn finished(&mut self) -> Result<Option<Answer>, Reason> {
-        let Some(finished) = self.device.finished(REQUESTS).map_err(Reason::Fault)? else { return Ok(None) };
-        self.silent = false;
-        Ok(Some(Answer { ticket: finished.ticket, written: finished.written }))
-    }
-}
-
-fn submit<D: Device>(device: &mut D, piece: &Piece, data: &Data<'_>) -> Result<Ticket, Fault> {
-    match data {
-        Data::In(_) => device.submit(REQUESTS, &[&head(Ask::Read, piece.sector)], &[piece.length, 1]),
-        Data::Out(bytes) => {
-            let range = piece.to..piece.to.saturating_add(piece.take);
-            let sectors =
-                bytes.get(range).filter(|sectors| sectors.len() == piece.length).ok_or(Fault::TooLarge)?;
-            device.submit(REQUESTS, &[&head(Ask::Write, piece.sector), sectors], &[1])
-        }
-    }
-}
-
-/// Checks an answer and copies what it brought.
-fn take_in<D: Device>(
-    device: &mut D,
-    ticket: Ticket,
-    written: usize,
-    piece: &Piece,
-    data: &mut Data<'_>,
-) -> Result<(), Reason> {
-    match data {
-        Data::Out(_) => status(device, ticket, written, 0),
-        Data::In(out) => {
-            status(device, ticket, written, piece.length)?;
-            let range = piece.to..piece.to.saturating_add(piece.take);
-            let place = out.get_mut(range).ok_or(Reason::Fault(Fault::TooLarge))?;
-            device.copy_out(REQUESTS, ticket, piece.skip, place).map_err(Reason::Fault)
-        }
-    }
-}
-
-/// Whether the answer with `before` bytes of data ends in a status that means success.
-fn status<D: Device>(device: &mut D, ticket: Ticket, written: usize, before: usize) -> Result<(), Reason> {
-    let mut status = [0];
-    device.copy_out(REQUESTS, ticket, before, &mut status).map_err(Reason::Fault)?;
-    match status {
-        [DONE] if written <= before => Err(Reason::Short),
-        [DONE] => Ok(()),
-        [other] => Err(Reason::Failed(other)),
-    }
 }
 
 impl<D: Device, C: Clock> BlockDevice for Disk<D, C> {
@@ -376,11 +332,15 @@ impl<D: Device, C: Clock> BlockDevice for Disk<D, C> {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
-        self.call(Activity::Write, offset, bytes.len(), |queue| self.write_any(queue, offset, bytes))
+        self.call(Activity::Write, offset, bytes.len(), |queue| {
+            self.settle_writes(queue)?;
+            self.write_any(queue, offset, bytes)
+        })
     }
 
     fn flush(&self) -> Result<(), DiskError> {
         self.call(Activity::Flush, 0, 0, |queue| {
+            self.settle_writes(queue)?;
             if self.has_flush {
                 self.flush_cache(queue)?;
             }

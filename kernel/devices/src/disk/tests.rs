@@ -1,11 +1,12 @@
 //! A disk over a device that answers well, badly, late or never.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
+use super::request::DONE;
 use super::*;
 use crate::fake::{FakeDevice, Request, Ticks, Wires};
 use crate::wants;
@@ -20,7 +21,10 @@ struct World {
 }
 
 fn settings(sectors: u64) -> Vec<u8> {
-    sectors.to_le_bytes().to_vec()
+    let mut settings = sectors.to_le_bytes().to_vec();
+    settings.resize(20, 0);
+    settings.extend_from_slice(&4096_u32.to_le_bytes());
+    settings
 }
 
 /// What an honest disk answers.
@@ -179,7 +183,7 @@ fn a_silent_device_is_an_error_after_a_bounded_time_and_may_come_back() {
     assert_eq!(world.disk.write_at(0, &[0; 512]).unwrap_err().reason, Reason::Silent);
     assert_eq!(world.disk.flush().unwrap_err().reason, Reason::Silent);
     assert!(world.clock.now() - begun < PATIENCE);
-    assert_eq!(world.wires.taken.get(), 8);
+    assert_eq!(world.wires.taken.get(), 8, "reads that were lost are no writes");
 
     world.wires.held.set(false);
     let mut out = vec![0; 2 << 20];
@@ -198,6 +202,82 @@ fn a_flush_that_is_not_answered_keeps_its_slot_until_it_is() {
     world.wires.held.set(false);
     world.disk.flush().unwrap();
     assert_eq!((world.wires.taken.get(), world.disk.counts().flushes), (0, 1));
+}
+
+#[test]
+fn nothing_is_written_before_a_write_that_was_given_up_has_ended() {
+    // The device keeps what goes to sector 8 while the wire says so.
+    let kept = Rc::new(Cell::new(true));
+    let keeps = Rc::clone(&kept);
+    let medium = Rc::new(RefCell::new(vec![0; SECTORS * 512]));
+    let inside = Rc::clone(&medium);
+    let answering = Box::new(move |request: &Request| {
+        let is_kept = request.sent[0][..1] == [1] && request.sent[0][8..16] == 8_u64.to_le_bytes();
+        (!(is_kept && keeps.get())).then(|| serve(&inside, request))
+    });
+    let device = FakeDevice::new(wants::DISK_QUEUES, FLUSH, settings(SECTORS as u64), answering);
+    let disk = Disk::new("vda".to_string(), device, Ticks::default()).unwrap();
+    assert_eq!(disk.write_at(4096, &[1; 512]).unwrap_err().reason, Reason::Silent);
+    let refused = disk.write_at(4096, &[2; 512]).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "vda: writing 512 bytes at 4096: an earlier write is still under way; try again"
+    );
+    assert_eq!(disk.write_at(0, &[2; 512]).unwrap_err().reason, Reason::Unfinished);
+    assert_eq!(disk.flush().unwrap_err().reason, Reason::Unfinished);
+    disk.read_at(0, &mut [0; 512]).unwrap();
+    kept.set(false);
+    disk.write_at(4096, &[3; 512]).unwrap();
+    disk.flush().unwrap();
+    assert_eq!(medium.borrow()[4096..4608], [3; 512], "the first write came after the second");
+}
+
+#[test]
+fn the_rest_of_a_write_of_which_a_piece_failed_ends_before_the_next() {
+    let last = (1 << 20) / 512 - 1;
+    // The first piece is an error at once; those behind it are answered late.
+    let late = Rc::new(Cell::new(true));
+    let waits = Rc::clone(&late);
+    let medium = Rc::new(RefCell::new(vec![0; SECTORS * 512]));
+    let inside = Rc::clone(&medium);
+    let answering = Box::new(move |request: &Request| {
+        let is_first = request.sent[0][8..16] == [0; 8];
+        match (waits.get(), is_first) {
+            (true, true) => Some((vec![1], 1)),
+            (true, false) => None,
+            _ => Some(serve(&inside, request)),
+        }
+    });
+    let device = FakeDevice::new(wants::DISK_QUEUES, 0, settings(SECTORS as u64), answering);
+    let disk = Disk::new("vda".to_string(), device, Ticks::default()).unwrap();
+    assert_eq!(disk.write_at(0, &vec![1; 1 << 20]).unwrap_err().reason, Reason::Failed(1));
+    // Without a cache of the device too: what is under way is not on the medium.
+    assert_eq!(disk.flush().unwrap_err().reason, Reason::Unfinished);
+    late.set(false);
+    disk.write_at(last * 512, &[2; 512]).unwrap();
+    let at = usize::try_from(last * 512).unwrap();
+    assert_eq!(medium.borrow()[at..at + 512], [2; 512]);
+}
+
+#[test]
+fn a_disk_of_larger_blocks_is_asked_for_whole_ones() {
+    let world = world(BLOCK_SIZE | FLUSH, |request, answer| {
+        let head = &request.sent[0];
+        let first = u64::from_le_bytes(head[8..16].try_into().unwrap());
+        let bytes = if head[0] == 0 { request.room - 1 } else { request.sent.get(1).map_or(0, Vec::len) };
+        assert!(first.is_multiple_of(8) && bytes.is_multiple_of(4096), "{bytes} bytes from sector {first}");
+        Some(answer)
+    });
+    for (at, length) in [(0, 4096), (512, 512), (4095, 2), (5000, 1 << 19), (8192, 4096), (100, 4000)] {
+        let mut out = vec![0; length];
+        world.disk.read_at(at as u64, &mut out).unwrap();
+        assert!(out == world.medium.borrow()[at..at + length], "{length} at {at}");
+        let mut expected = world.medium.borrow().clone();
+        let bytes: Vec<u8> = (0..length).map(|byte| (byte * 7 + 1) as u8).collect();
+        expected[at..at + length].copy_from_slice(&bytes);
+        world.disk.write_at(at as u64, &bytes).unwrap();
+        assert!(*world.medium.borrow() == expected, "{length} at {at}");
+    }
 }
 
 #[test]
@@ -220,4 +300,18 @@ fn settings_that_make_no_sense_are_no_disk() {
     assert_eq!(start(settings(1 << 55), false).unwrap_err().reason, Reason::Settings);
     assert_eq!(start(vec![0; 7], false).unwrap_err().reason, Reason::Settings);
     assert_eq!(start(settings(8), true).unwrap_err().reason, Reason::Settings);
+    let blocks = |size: u32, sectors: u64| {
+        let mut settings = settings(sectors);
+        settings[20..].copy_from_slice(&size.to_le_bytes());
+        let device = FakeDevice::new(wants::DISK_QUEUES, BLOCK_SIZE, settings, Box::new(|_| None));
+        Disk::new("vda".to_string(), device, Ticks::default()).map(|disk| disk.len())
+    };
+    assert_eq!(blocks(4096, 17), Ok(8192), "a part of a block at the end is not used");
+    for size in [0, 1, 256, 513, 8192, u32::MAX] {
+        assert_eq!(blocks(size, 64).unwrap_err().reason, Reason::Blocks(size));
+    }
+    assert_eq!(
+        blocks(8192, 64).unwrap_err().to_string(),
+        "vda: starting 0 bytes at 0: its blocks have 8192 bytes; powers of two from 512 to 4096 can be used"
+    );
 }

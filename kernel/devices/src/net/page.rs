@@ -1,7 +1,7 @@
 //! One connection to the status page: a request in, an answer out, within bounds of size and time.
 //!
-//! What is asked and what is answered is not known here: whoever polls gives a function from the head of a request to the
-//! bytes of the whole answer.
+//! What is asked and what is answered is not known here, nor where a request ends: whoever polls gives a function from what
+//! came so far to the bytes of the whole answer, and says how long a request may become.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -9,15 +9,27 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 
-/// From the head of an HTTP request, up to and with its empty line or as far as it came, to the answer.
-pub type Respond<'a> = &'a mut dyn FnMut(&[u8]) -> Vec<u8>;
+/// From a request, as far as it came, to the answer; `None` while more of it is to come.
+pub type Respond<'a> = &'a mut dyn FnMut(&[u8]) -> Option<Vec<u8>>;
 
-/// Bytes of the longest head that is waited for. What is longer is answered as it is, and the connection ends.
-pub const REQUEST: usize = 2048;
+/// What is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Service {
+    /// Port of TCP.
+    pub port: u16,
+    /// Bytes of the longest request. Who has sent as many and is not answered is cut off.
+    pub longest: usize,
+}
+
+/// Bytes on their way into one connection.
+const IN: usize = 2048;
 /// Bytes on their way out of one connection.
 const OUT: usize = 8192;
 /// How long a connection may take from its first byte to its last.
 pub const TIME: Duration = Duration::from_secs(20);
+/// How long whoever asks for a connection may take to show that he is there. Anybody can ask in another's name, and there are
+/// few places.
+pub const HALF_OPEN: Duration = Duration::from_secs(3);
 
 /// What a connection is at.
 #[derive(Debug)]
@@ -37,49 +49,67 @@ enum Step {
 pub(crate) struct Page {
     step: Step,
     since: Duration,
+    /// Whether the socket was more than listening since it was told to listen.
+    used: bool,
 }
 
 /// A socket of the size that [`Page`] needs.
 pub(crate) fn socket() -> Socket<'static> {
-    Socket::new(SocketBuffer::new(vec![0; REQUEST]), SocketBuffer::new(vec![0; OUT]))
+    Socket::new(SocketBuffer::new(vec![0; IN]), SocketBuffer::new(vec![0; OUT]))
 }
 
 impl Page {
     pub(crate) fn new() -> Self {
-        Self { step: Step::Listening, since: Duration::ZERO }
+        Self { step: Step::Listening, since: Duration::ZERO, used: false }
     }
 
-    /// When the connection must be over; `None` if there is none.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        (!matches!(self.step, Step::Listening)).then(|| self.since.saturating_add(TIME))
+    /// To be called after each frame. A socket of smoltcp (0.14) that was half open and hears that nobody is there listens again
+    /// with the window of that connection: the next one's first segments are then compared with it, and numbers that lie far
+    /// apart end in a panic. So it begins anew.
+    pub(crate) fn settle(&mut self, socket: &mut Socket<'_>, service: Service) {
+        if socket.state() != State::Listen {
+            self.used |= socket.is_open();
+        } else if self.used {
+            socket.abort();
+            self.listen(socket, service);
+        }
+    }
+
+    fn listen(&mut self, socket: &mut Socket<'_>, service: Service) {
+        (self.step, self.used) = (Step::Listening, false);
+        // Fails only for port 0 or an open socket.
+        let _ = socket.listen(service.port);
     }
 
     /// Does what there is to do. True if an answer was made.
     pub(crate) fn poll(
         &mut self,
         socket: &mut Socket<'_>,
-        port: u16,
+        service: Service,
         now: Duration,
         respond: Respond<'_>,
     ) -> bool {
         if !socket.is_open() {
-            self.step = Step::Listening;
-            // Fails only for port 0 or an open socket.
-            let _ = socket.listen(port);
+            self.listen(socket, service);
             return false;
         }
-        if self.deadline().is_some_and(|deadline| now >= deadline) {
+        if socket.state() == State::Listen {
+            return false;
+        }
+        if matches!(self.step, Step::Listening) {
+            (self.step, self.since) = (Step::Reading(Vec::new()), now);
+        }
+        let limit = if socket.state() == State::SynReceived { HALF_OPEN } else { TIME };
+        if now.saturating_sub(self.since) >= limit {
             socket.abort();
             self.step = Step::Closing;
             return false;
         }
         let mut answered = false;
-        if matches!(self.step, Step::Listening) && socket.is_active() {
-            (self.step, self.since) = (Step::Reading(Vec::new()), now);
-        }
         if let Step::Reading(request) = &mut self.step {
-            while request.len() < REQUEST && !is_whole(request) && socket.can_recv() {
-                let room = REQUEST - request.len();
+            let mut answer = None;
+            while answer.is_none() && request.len() < service.longest && socket.can_recv() {
+                let room = service.longest - request.len();
                 let taken = socket.recv(|bytes| {
                     let taken = bytes.get(..room).unwrap_or(bytes);
                     request.extend_from_slice(taken);
@@ -88,12 +118,15 @@ impl Page {
                 if taken.is_err() {
                     break;
                 }
+                answer = respond(request);
             }
-            if is_whole(request) || request.len() >= REQUEST {
-                self.step = Step::Answering(respond(request), 0);
+            if let Some(answer) = answer {
+                self.step = Step::Answering(answer, 0);
                 answered = true;
-            } else if !socket.may_recv() && socket.state() != State::SynReceived {
-                // Closed before there was a request.
+            } else if request.len() >= service.longest
+                || !socket.may_recv() && socket.state() != State::SynReceived
+            {
+                // Longer than any request, or closed before there was a whole one.
                 socket.close();
                 self.step = Step::Closing;
             }
@@ -116,9 +149,4 @@ impl Page {
         }
         answered
     }
-}
-
-/// Whether a request's head is complete: it ends in an empty line.
-fn is_whole(request: &[u8]) -> bool {
-    request.windows(4).any(|end| end == b"\r\n\r\n") || request.windows(2).any(|end| end == b"\n\n")
 }

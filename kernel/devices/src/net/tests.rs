@@ -4,12 +4,16 @@ use std::boxed::Box;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
 use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
 use smoltcp::socket::{icmp, udp};
-use smoltcp::wire::{DhcpMessageType, DhcpPacket, DhcpRepr, Icmpv4Packet, Icmpv4Repr, IpAddress, IpEndpoint};
+use smoltcp::wire::{
+    DhcpMessageType, DhcpPacket, DhcpRepr, Icmpv4Packet, Icmpv4Repr, IpAddress, IpEndpoint, IpProtocol,
+    Ipv4Address, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+};
 
 use super::*;
 use crate::fake::{FakeDevice, Request, Wires};
@@ -64,6 +68,7 @@ impl phy::Device for End {
 
 const ROUTER: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 const GIVEN: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
+const SERVICE: Service = Service { port: 80, longest: 3000 };
 const CARD: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 
 struct World {
@@ -77,6 +82,16 @@ struct World {
     now: Duration,
     asked: Rc<RefCell<Vec<Vec<u8>>>>,
     answer: Vec<u8>,
+    rogue: Rogue,
+    /// Messages that DHCP was asked.
+    discovers: usize,
+}
+
+/// What the DHCP server says.
+struct Rogue {
+    router: Ipv4Address,
+    mask: Ipv4Address,
+    seconds: u32,
 }
 
 /// A card that gives what lies on the wire and takes what it is told to send.
@@ -114,7 +129,7 @@ fn world(features: u64) -> World {
     server.bind(67).unwrap();
     let dhcp = sockets.add(server);
     World {
-        net: Net::new(device, 80, 1, Duration::ZERO).unwrap(),
+        net: Net::new(device, SERVICE, 1, Duration::ZERO).unwrap(),
         wires,
         to_card,
         end,
@@ -124,6 +139,8 @@ fn world(features: u64) -> World {
         now: Duration::ZERO,
         asked: Rc::default(),
         answer: b"HTTP/1.0 200 OK\r\n\r\nwell".to_vec(),
+        rogue: Rogue { router: ROUTER, mask: Ipv4Address::new(255, 255, 255, 0), seconds: 86_400 },
+        discovers: 0,
     }
 }
 
@@ -132,9 +149,12 @@ impl World {
     fn step(&mut self, time: Duration) {
         self.now += time;
         let (asked, answer) = (Rc::clone(&self.asked), self.answer.clone());
-        self.net.poll(self.now, &mut |request| {
-            asked.borrow_mut().push(request.to_vec());
-            answer.clone()
+        self.net.poll(self.now, Effort::Idle, &mut |request| {
+            let whole = request.ends_with(b"\n\n") || request.ends_with(b"\r\n\r\n");
+            whole.then(|| {
+                asked.borrow_mut().push(request.to_vec());
+                answer.clone()
+            })
         });
         self.interface.poll(instant(self.now), &mut self.end, &mut self.sockets);
         self.serve_dhcp();
@@ -153,7 +173,10 @@ impl World {
         let packet = DhcpPacket::new_unchecked(&bytes[..]);
         let asked = DhcpRepr::parse(&packet).unwrap();
         let kind = match asked.message_type {
-            DhcpMessageType::Discover => DhcpMessageType::Offer,
+            DhcpMessageType::Discover => {
+                self.discovers += 1;
+                DhcpMessageType::Offer
+            }
             DhcpMessageType::Request => DhcpMessageType::Ack,
             other => panic!("{other:?}"),
         };
@@ -161,10 +184,10 @@ impl World {
             message_type: kind,
             your_ip: GIVEN,
             server_ip: ROUTER,
-            router: Some(ROUTER),
-            subnet_mask: Some(Ipv4Address::new(255, 255, 255, 0)),
+            router: Some(self.rogue.router),
+            subnet_mask: Some(self.rogue.mask),
             server_identifier: Some(ROUTER),
-            lease_duration: Some(86_400),
+            lease_duration: Some(self.rogue.seconds),
             client_ip: Ipv4Address::UNSPECIFIED,
             requested_ip: None,
             client_identifier: None,
@@ -180,6 +203,49 @@ impl World {
         let mut bytes = vec![0; answer.buffer_len()];
         answer.emit(&mut DhcpPacket::new_unchecked(&mut bytes)).unwrap();
         server.send_slice(&bytes, IpEndpoint::new(IpAddress::v4(255, 255, 255, 255), 68)).unwrap();
+    }
+
+    /// Puts a segment that acknowledges nothing on the wire, from whoever does not care for answers.
+    fn segment(&mut self, port: u16, control: TcpControl, number: i32, payload: &[u8]) {
+        let segment = TcpRepr {
+            src_port: port,
+            dst_port: 80,
+            control,
+            seq_number: TcpSeqNumber(number),
+            ack_number: None,
+            window_len: 1000,
+            window_scale: None,
+            max_seg_size: None,
+            sack_permitted: false,
+            sack_ranges: [None; 3],
+            timestamp: None,
+            payload,
+        };
+        let (mut bytes, caps) = (vec![0; segment.buffer_len()], ChecksumCapabilities::default());
+        let to = IpAddress::Ipv4(GIVEN);
+        segment.emit(&mut TcpPacket::new_unchecked(&mut bytes), &ROUTER.into(), &to, &caps);
+        self.forge(ROUTER, GIVEN, IpProtocol::Tcp, &bytes);
+    }
+
+    /// The address and the router in use.
+    fn leased(&self) -> Option<(Ipv4Address, Option<Ipv4Address>)> {
+        self.net.state().lease.map(|lease| (lease.address, lease.router))
+    }
+
+    /// Puts a UDP datagram to the card's port of DHCP, or a ping, on the wire, from whatever address.
+    fn forge(&mut self, from: Ipv4Address, to: Ipv4Address, protocol: IpProtocol, payload: &[u8]) {
+        let ip = Ipv4Repr {
+            src_addr: from,
+            dst_addr: to,
+            next_header: protocol,
+            payload_len: payload.len(),
+            hop_limit: 64,
+        };
+        let mut frame: Vec<u8> = CARD.into_iter().chain([2, 0, 0, 0, 0, 1, 8, 0]).collect();
+        frame.resize(14 + ip.buffer_len(), 0);
+        ip.emit(&mut Ipv4Packet::new_unchecked(&mut frame[14..]), &ChecksumCapabilities::default());
+        frame.extend_from_slice(payload);
+        self.to_card.borrow_mut().push_back(frame);
     }
 
     fn connect(&mut self, from: u16) -> SocketHandle {
@@ -218,7 +284,7 @@ impl World {
 fn up() -> World {
     let mut world = world(wants::NET_FEATURES);
     world.steps(40);
-    assert_eq!(world.net.state().address, Some((GIVEN.octets(), 24)), "no address by DHCP");
+    assert_eq!(world.leased(), Some((GIVEN, Some(ROUTER))), "no address by DHCP");
     world
 }
 
@@ -228,12 +294,56 @@ fn an_address_and_a_router_come_by_dhcp_over_cards_of_both_ages() {
         let mut world = world(features);
         world.steps(40);
         let state = world.net.state();
-        assert_eq!(
-            (state.card, state.address, state.router),
-            (CARD, Some((GIVEN.octets(), 24)), Some(ROUTER.octets()))
-        );
+        assert_eq!((state.card, world.leased()), (CARD, Some((GIVEN, Some(ROUTER)))));
+        let [News::Lease(lease)] = &*world.net.news() else { panic!("the lease is news, once") };
+        assert_eq!((lease.prefix, Some(lease)), (24, state.lease.as_ref()));
         assert!(state.counts.received >= 2 && state.counts.sent >= 2);
     }
+}
+
+#[test]
+fn a_router_that_is_none_is_no_route_and_no_end() {
+    for router in [[0, 0, 0, 0], [224, 0, 0, 1], [255, 255, 255, 255]] {
+        let mut world = world(wants::NET_FEATURES);
+        world.rogue.router = router.into();
+        world.steps(40);
+        assert_eq!(world.leased(), Some((GIVEN, None)));
+        // Somebody far away wants an answer: it would go to the router.
+        let ask = Icmpv4Repr::EchoRequest { ident: 7, seq_no: 1, data: b"far away" };
+        let mut bytes = vec![0; ask.buffer_len()];
+        ask.emit(&mut Icmpv4Packet::new_unchecked(&mut bytes), &ChecksumCapabilities::default());
+        world.forge(Ipv4Address::new(8, 8, 8, 8), GIVEN, IpProtocol::Icmp, &bytes);
+        world.steps(40);
+        let told = world.net.news();
+        assert!(told.iter().any(|news| news.to_string().contains("no router: ")), "{told:?}");
+    }
+}
+
+#[test]
+fn a_server_without_an_address_gives_no_lease_and_is_not_asked_again_and_again() {
+    let mut world = world(wants::NET_FEATURES);
+    world.interface.update_ip_addrs(|addresses| {
+        addresses.clear();
+        addresses.push(IpCidr::new(IpAddress::v4(0, 0, 0, 0), 0)).unwrap();
+    });
+    world.rogue.seconds = 4;
+    // Long enough for what was a renewal.
+    world.steps(400);
+    assert_eq!(world.leased(), None);
+    assert!((2..=4).contains(&world.discovers), "{} searches in 20 s", world.discovers);
+    assert_eq!(world.net.news()[0], News::Unfit(Unfit::Server(Ipv4Address::UNSPECIFIED)));
+}
+
+#[test]
+fn leases_that_end_at_once_do_not_keep_the_wire_busy() {
+    let mut world = world(wants::NET_FEATURES);
+    world.rogue.seconds = 0;
+    world.steps(1200);
+    assert!((4..=8).contains(&world.discovers), "{} searches in a minute", world.discovers);
+    assert!(world.net.news().len() <= 4);
+    world.rogue.seconds = 3600;
+    world.steps(300);
+    assert_eq!(world.leased(), Some((GIVEN, Some(ROUTER))));
 }
 
 #[test]
@@ -309,10 +419,38 @@ fn who_says_nothing_or_too_much_does_not_keep_a_connection() {
     assert_eq!(world.net.state().connections, 0);
     assert!(idle.into_iter().all(|handle| !world.socket(handle).is_open()));
 
-    // A head without an end: what came of it is answered, bounded.
-    let got = world.fetch(9000, &[b'x'; 20_000]);
-    assert_eq!(got, world.answer);
-    assert_eq!(world.asked.borrow().last().unwrap().len(), REQUEST);
+    // A request without an end is cut off.
+    let asked = world.asked.borrow().len();
+    assert_eq!(world.fetch(9000, &[b'x'; 20_000]), []);
+    assert_eq!(world.asked.borrow().len(), asked);
+    world.step(TIME);
+    world.steps(4);
+    assert_eq!(world.net.state().connections, 0);
+}
+
+#[test]
+fn a_request_comes_in_pieces() {
+    let mut world = up();
+    let handle = world.connect(9000);
+    for byte in b"GET / HTTP/1.0\r\n\r\n" {
+        world.steps(4);
+        world.socket(handle).send_slice(&[*byte]).unwrap();
+    }
+    world.steps(8);
+    assert_eq!(*world.asked.borrow(), [b"GET / HTTP/1.0\r\n\r\n".to_vec()]);
+    assert!(world.socket(handle).can_recv());
+}
+
+#[test]
+fn who_only_knocks_does_not_keep_a_connection() {
+    let mut world = up();
+    (0..CONNECTIONS as u16).for_each(|number| world.segment(4000 + number, TcpControl::Syn, 7, b""));
+    world.steps(1);
+    assert_eq!(world.net.state().connections, CONNECTIONS);
+    world.step(HALF_OPEN);
+    world.steps(2);
+    assert_eq!(world.net.state().connections, 0);
+    assert_eq!(world.fetch(9000, b"GET / HTTP/1.0\r\n\r\n"), world.answer);
 }
 
 #[test]
@@ -344,6 +482,8 @@ fn a_card_that_breaks_the_rules_is_told_and_not_used_again() {
     world.wires.broken.set(true);
     world.steps(2);
     assert_eq!(world.net.state().broken, Some(Fault::Broken));
+    assert_eq!(world.net.news().last(), Some(&News::Broken(Fault::Broken)));
+    assert_eq!(world.net.news(), []);
     let sent = world.net.state().counts.sent;
     world.wires.broken.set(false);
     world.steps(100);
@@ -362,6 +502,24 @@ fn a_card_that_takes_no_frames_costs_nothing_but_frames() {
 }
 
 #[test]
+fn who_knocks_takes_it_back_and_knocks_again_finds_no_old_window() {
+    let mut world = up();
+    // The card's owner learns where we are, so that it can answer.
+    world.fetch(9000, b"GET / HTTP/1.0\r\n\r\n");
+    (0..CONNECTIONS as u16).for_each(|number| world.segment(4000 + number, TcpControl::Syn, 999, b""));
+    world.steps(1);
+    for port in 4000..4000 + CONNECTIONS as u16 {
+        world.segment(port, TcpControl::Rst, 1000, b"");
+        world.segment(port, TcpControl::Syn, i32::MIN + 999, b"");
+        world.segment(port, TcpControl::Rst, 1000, b"with bytes");
+    }
+    world.steps(4);
+    world.step(TIME);
+    world.steps(4);
+    assert_eq!(world.fetch(9001, b"GET / HTTP/1.0\r\n\r\n"), world.answer);
+}
+
+#[test]
 fn a_flood_does_not_keep_who_polls() {
     // A frame for this card is always there.
     let frame: Vec<u8> = CARD.into_iter().chain([2, 0, 0, 0, 0, 1, 8, 6]).chain([0; 50]).collect();
@@ -373,18 +531,24 @@ fn a_flood_does_not_keep_who_polls() {
     });
     let settings = CARD.into_iter().chain([1, 0]).collect();
     let device = FakeDevice::new(wants::NET_QUEUES, wants::NET_FEATURES, settings, answering);
-    let mut net = Net::new(device, 80, 1, Duration::ZERO).unwrap();
-    net.poll(Duration::from_millis(1), &mut |_| Vec::new());
-    let counts = net.state().counts;
-    assert!(counts.received >= 16 && counts.received <= 1024, "{counts:?}");
+    let mut net = Net::new(device, SERVICE, 1, Duration::ZERO).unwrap();
+    net.poll(Duration::from_millis(1), Effort::Idle, &mut |_| None);
+    let idle = net.state().counts.received;
+    assert!((16..=1024).contains(&idle), "{idle}");
     assert!(*seen.borrow() >= 16);
+    // Beside a command: one round at a time, seldom.
+    for tenths in 0..1000 {
+        net.poll(Duration::from_micros(2_000 + 100 * tenths), Effort::Busy, &mut |_| None);
+    }
+    let busy = net.state().counts.received - idle;
+    assert!((9 * 16..=10 * 16).contains(&busy), "{busy}");
 }
 
 #[test]
 fn a_card_without_an_address_is_no_network() {
     let start = |features, settings| {
         let device = FakeDevice::new(wants::NET_QUEUES, features, settings, Box::new(|_| None));
-        Net::new(device, 80, 1, Duration::ZERO).map(|net| net.state().card)
+        Net::new(device, SERVICE, 1, Duration::ZERO).map(|net| net.state().card)
     };
     assert_eq!(start(ADDRESS, CARD.into_iter().chain([0, 0]).collect()), Ok(CARD));
     assert_eq!(start(0, CARD.into_iter().chain([0, 0]).collect()), Err(NetError::NoAddress));
