@@ -3,7 +3,7 @@
 //! A handler does no work: it masks its line and notes that it fired. Who uses the device looks at it, and lets the line in again
 //! ([`rearm`]). So a device that never stops asking cannot keep the kernel from its work.
 
-use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU16, Ordering};
 
 use crate::cpu;
 use crate::port::Port;
@@ -22,8 +22,6 @@ const CASCADE: u8 = 2;
 static OPEN: AtomicU16 = AtomicU16::new(1 << CASCADE);
 /// Lines that fired since they were last asked about.
 static FIRED: AtomicU16 = AtomicU16::new(0);
-/// How many there were in all.
-static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// Sets both controllers up with all lines masked (8259A data sheet, initialisation command words).
 pub(crate) fn start() {
@@ -67,14 +65,8 @@ pub fn wait(done: impl FnOnce() -> bool) {
     });
 }
 
-/// Interrupts since the start.
-pub fn count() -> u64 {
-    COUNT.load(Ordering::Relaxed)
-}
-
 /// From the trap handler: interrupts are off.
 pub(crate) fn on_irq(irq: u8) {
-    COUNT.fetch_add(1, Ordering::Relaxed);
     FIRED.fetch_or(1 << irq, Ordering::Relaxed);
     // The tick needs nobody who answers it.
     if irq != crate::clock::IRQ {

@@ -1,7 +1,7 @@
 //! The machine: the one crate of the kernel with unsafe code.
 //!
-//! [`boot`] is entered first and hands the image a [`boot::Boot`]: the memory map, the command line and the modules, with memory,
-//! traps and clock running. After that everything is asked for through safe functions. What each piece of unsafe code relies
+//! [`boot`] is entered first and hands the image a [`boot::Boot`]: the command line, the module and what the processor has, with
+//! memory, traps and clock running. After that everything is asked for through safe functions. What each piece of unsafe code relies
 //! on stands in docs/kernel.md, with a number, and beside the code.
 //!
 //! One processor runs. State that belongs to a processor is in [`processor::Processor`], so that more can come.

@@ -60,7 +60,7 @@ fn place(region: &Region, len: u64, kept: impl Iterator<Item = Range<u64>> + Clo
     (at + len <= region.end.min(MAPPED)).then_some(at)
 }
 
-/// Takes `count` frames that follow each other, zeroed; `None` when there is no such gap.
+/// Takes `count` frames that follow each other, zeroed, for ever; `None` when there is no such gap.
 pub fn allocate_contiguous(count: usize) -> Option<PhysAddr> {
     let at = take(count as u64)?;
     // SAFETY: I7: the frames were free, so nobody else uses them; the direct map has all of RAM.
@@ -72,18 +72,6 @@ pub fn allocate_contiguous(count: usize) -> Option<PhysAddr> {
 pub(super) fn take(count: u64) -> Option<PhysAddr> {
     let first = FRAMES.lock().as_mut()?.take(count, 1)?;
     Some(PhysAddr(first * FRAME_SIZE))
-}
-
-/// Gives frames back that [`allocate_contiguous`] gave. Frames that are not in use are left alone.
-///
-/// # Safety
-/// Nobody may use them any more: I7.
-pub unsafe fn free_contiguous(at: PhysAddr, count: usize) {
-    let first = at.0 / FRAME_SIZE;
-    if let Some(frames) = FRAMES.lock().as_mut() {
-        // What is not in use stays as it is: the count of free frames shows the defect.
-        let _ = frames.give_back(first..first + count as u64);
-    }
 }
 
 /// How many there are.
