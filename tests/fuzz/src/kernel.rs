@@ -79,6 +79,40 @@ impl BlockDevice for Edited {
     }
 }
 
+/// The edits of run `number`, one to eight of them; one alone is the most common. The same on every machine.
+pub fn run(number: u64) -> Vec<u8> {
+    let mut random = blake3::Hasher::new().update(b"edited stores").finalize_xof();
+    random.set_position(number * (1 + 8 * EDIT as u64));
+    let mut input = [0; 1 + 8 * EDIT];
+    random.fill(&mut input);
+    let [edits, input @ ..] = input;
+    input[..EDIT * (1 + (edits.leading_zeros() as usize).min(7))].to_vec()
+}
+
+/// The bytes of a store with the edits of `data`, for who boots it otherwise.
+pub fn edited(data: &[u8]) -> Vec<u8> {
+    let original = original();
+    let mut image = original.image.clone();
+    for (at, bytes) in edits(original, data) {
+        // Edits of places may lead anywhere; only what the disk has is written.
+        let at = at as usize;
+        let Some(room) = image.len().checked_sub(at) else { continue };
+        let length = bytes.len().min(room);
+        image[at..at + length].copy_from_slice(&bytes[..length]);
+    }
+    image
+}
+
+/// Every file that a publisher signed: its path in its layer, and its bytes.
+pub fn files() -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
+    original().files.iter().map(|((_, path), bytes)| (path.as_slice(), bytes.as_slice()))
+}
+
+/// The file of pinned roots that goes with the store.
+pub fn roots() -> Vec<u8> {
+    pins(&[ROOT]).emit()
+}
+
 /// [`mounts`], for a fuzzer.
 pub fn store(data: &[u8]) {
     let _ = mounts(data);

@@ -9,9 +9,6 @@ use plyos_test_fuzz::kernel;
 /// Runs without the variable: some seconds.
 const RUNS: u64 = 600;
 
-/// Bytes of randomness for one run: how many edits, and eight of them.
-const INPUT: usize = 1 + 6 * 8;
-
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |number| number.parse().unwrap())
 }
@@ -20,15 +17,9 @@ fn number(name: &str, default: u64) -> u64 {
 fn edited_stores_give_errors_and_never_panics_or_other_bytes() {
     assert!(kernel::is_whole(), "the store before any edit");
     let (from, runs) = (number("PLYOS_STORE_FROM", 0), number("PLYOS_STORE_RUNS", RUNS));
-    let mut random = blake3::Hasher::new().update(b"edited stores").finalize_xof();
-    random.set_position(from * INPUT as u64);
     let mut mounted = 0;
     for number in from..from + runs {
-        let mut input = [0; INPUT];
-        random.fill(&mut input);
-        // One to eight edits; one alone is the most common.
-        let edits = 1 + (input[0].leading_zeros() as usize).min(7);
-        match catch_unwind(AssertUnwindSafe(|| kernel::mounts(&input[1..=6 * edits]))) {
+        match catch_unwind(AssertUnwindSafe(|| kernel::mounts(&kernel::run(number)))) {
             Ok(mounts) => mounted += u64::from(mounts),
             Err(panic) => {
                 eprintln!("run {number}: PLYOS_STORE_FROM={number} PLYOS_STORE_RUNS=1 does it again");

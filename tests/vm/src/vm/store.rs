@@ -25,6 +25,14 @@ impl StoreImage {
         Self::new(&world.target.store(), &pinned(&world.publisher.root_file()))
     }
 
+    /// A store of these bytes, and the file of pinned roots that goes with it.
+    pub fn of_bytes(store: &[u8], roots: &[u8]) -> Self {
+        let image = Self { folder: TempDir::with_prefix("plyos-store-").unwrap() };
+        fs::write(image.path(), store).unwrap();
+        fs::write(image.roots(), roots).unwrap();
+        image
+    }
+
     fn new(store: &Path, roots: &[u8]) -> Self {
         let image = Self { folder: TempDir::with_prefix("plyos-store-").unwrap() };
         fs::copy(store, image.path()).unwrap();
