@@ -155,6 +155,8 @@ fn network(net: &Net<Started>) -> Network {
         received: (state.counts.received, state.counts.received_bytes),
         sent: (state.counts.sent, state.counts.sent_bytes),
         errors: state.counts.dropped,
+        broken: state.broken.map(|fault| fault.to_string()),
+        connections: state.connections,
         pages: state.answers,
     }
 }
