@@ -87,6 +87,17 @@ pub struct Network {
     pub sent: (u64, u64),
     /// Frames that were dropped or refused.
     pub errors: u64,
+    /// Why the card is not used any more.
+    pub broken: Option<String>,
+    /// Connections that are open now.
+    pub connections: usize,
     /// Pages that were asked of the built-in server.
     pub pages: u64,
+}
+
+impl Network {
+    /// Whether somebody can be reached: there is an address, and the card is used.
+    pub fn is_up(&self) -> bool {
+        self.broken.is_none() && self.address.is_some()
+    }
 }

@@ -1,7 +1,7 @@
 //! Everything that stays for as long as the kernel runs, and what the console asks of it.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::time::Duration;
@@ -158,6 +158,8 @@ fn network(net: &Net<Started>) -> Network {
         received: (state.counts.received, state.counts.received_bytes),
         sent: (state.counts.sent, state.counts.sent_bytes),
         errors: state.counts.dropped,
+        broken: state.broken.map(|fault| fault.to_string()),
+        connections: state.connections,
         pages: state.answers,
     }
 }

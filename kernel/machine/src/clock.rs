@@ -74,8 +74,10 @@ fn leaf(number: u32) -> Option<frequency::Leaf> {
 
 /// Cycles of the counter for each second, by one measurement.
 fn measure() -> Option<u64> {
-    let first = latch();
+    // The counter is read outside of both readings of the timer: a stop between two instructions can only make the measurement
+    // too long.
     let begin = cpu::timestamp();
+    let first = latch();
     // A timer that stands still is given up: 2 ms are some 10,000 reads.
     for _ in 0..1_000_000 {
         let passed = elapsed(first, latch())?;

@@ -157,5 +157,11 @@ pub(crate) fn status<S: System>(
             counts.misses
         ))?;
     }
+    if system.damage() > 0 {
+        out.line(format_args!(
+            "damage     met {} times since the start; see 'log warning'",
+            system.damage()
+        ))?;
+    }
     passed_over(*system, out)
 }

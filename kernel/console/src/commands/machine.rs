@@ -65,6 +65,9 @@ pub(crate) fn network(machine: &impl Machine, out: &mut Out<'_, impl Terminal>) 
     };
     let [a, b, c, d, e, f] = network.mac;
     out.line(format_args!("hardware {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"))?;
+    if let Some(broken) = &network.broken {
+        out.line(format_args!("card     not used any more: {}", glyph::line(broken)))?;
+    }
     match network.address {
         Some((address, prefix)) => out.line(format_args!("address  {address}/{prefix}"))?,
         None => out.line(format_args!("address  none yet: DHCP has not answered"))?,
@@ -79,6 +82,7 @@ pub(crate) fn network(machine: &impl Machine, out: &mut Out<'_, impl Terminal>) 
         out.line(format_args!("{way:<8} {frames} frames of {}", size(bytes)))?;
     }
     out.line(format_args!("errors   {}", network.errors))?;
+    out.line(format_args!("open     {} connections", network.connections))?;
     Ok(out.line(format_args!("pages    {}", network.pages))?)
 }
 

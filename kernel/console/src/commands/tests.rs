@@ -174,6 +174,7 @@ fn status_tells_of_both_slots() {
     for line in [
         roots.as_str(),
         "generation 1 (1 layers)",
+        "damage     met 4 times since the start; see 'log warning'",
         "slot A     generation 1, good, active, shown",
         "slot B     generation 2, trial (2 of 3 tries left)",
         "chunks     2 of 4 KiB cached, 3 hits, 2 misses",
@@ -198,6 +199,9 @@ fn the_machine_is_told_of() {
         ..Network::default()
     });
     assert!(desk.run("net").starts_with("hardware 52:54:00:12:34:56\naddress  10.0.2.15/24\n"));
+    assert!(!desk.run("net").contains("card "));
+    desk.machine.network.as_mut().unwrap().broken = Some("it broke the rules".to_string());
+    assert!(desk.run("net").contains("\ncard     not used any more: it broke the rules\n"));
     let error = "    1.500001 error   disk\\x1b[2J\\x0afailed\n";
     assert_eq!(desk.run("log"), format!("    1.500001 info    started\n{error}"));
     assert_eq!(desk.run("log error"), error);

@@ -202,6 +202,10 @@ impl System for FakeSystem {
         Ok(())
     }
 
+    fn damage(&self) -> u64 {
+        4
+    }
+
     fn cache(&self) -> CacheStatistics {
         let counts = Counts { hits: 3, misses: 2, bytes: 2048, limit: 4096, ..Counts::default() };
         CacheStatistics { chunks: counts, pages: Counts::default() }

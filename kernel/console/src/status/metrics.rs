@@ -18,11 +18,16 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 pub fn metrics(facts: &Facts) -> String {
     let mut text = Text(String::new());
     text.family("plyos_info", "gauge", "What runs: always 1.");
-    let (generation, slot) = match &facts.mounted {
-        Some(mounted) => (format!("{}", mounted.generation), mounted.place.as_str()),
-        None => (String::new(), ""),
+    // A sample for each slot that names what is shown; one without, if none does.
+    let (generation, slots) = match &facts.mounted {
+        Some(mounted) => (format!("{}", mounted.generation), mounted.slots.as_slice()),
+        None => (String::new(), &[][..]),
     };
-    text.sample("plyos_info", &[("version", facts.version), ("generation", &generation), ("slot", slot)], 1);
+    for (slot, state) in if slots.is_empty() { &[("", "")] } else { slots } {
+        let labels =
+            [("version", facts.version), ("generation", &*generation), ("slot", *slot), ("state", *state)];
+        text.sample("plyos_info", &labels, 1);
+    }
     text.single(
         "plyos_mounted",
         "gauge",
@@ -46,6 +51,8 @@ pub fn metrics(facts: &Facts) -> String {
     if let Some(mounted) = &facts.mounted {
         text.single("plyos_generation", "gauge", "Number of the shown generation.", mounted.generation);
         text.single("plyos_layers", "gauge", "Layers of the shown generation.", mounted.layers);
+        let help = "Reads that met damage, which is never given out.";
+        text.single("plyos_damage_total", "counter", help, mounted.damage);
         let families: [Family<Counts>; 5] = [
             ("plyos_cache_hits_total", "counter", "Asked for and there.", |counts| counts.hits),
             ("plyos_cache_misses_total", "counter", "Asked for and read.", |counts| counts.misses),
@@ -82,6 +89,13 @@ fn disks(facts: &Facts, text: &mut Text) {
 
 fn network(facts: &Facts, text: &mut Text) {
     let Some(network) = &facts.network else { return };
+    text.single(
+        "plyos_net_up",
+        "gauge",
+        "1 when the card is used and has an address.",
+        u8::from(network.is_up()),
+    );
+    text.single("plyos_net_connections", "gauge", "Connections that are open.", network.connections);
     text.family("plyos_net_frames_total", "counter", "Frames by direction.");
     text.sample("plyos_net_frames_total", &[("way", "received")], network.received.0);
     text.sample("plyos_net_frames_total", &[("way", "sent")], network.sent.0);

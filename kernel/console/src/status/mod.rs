@@ -13,6 +13,7 @@ use core::time::Duration;
 pub use metrics::metrics;
 pub use page::page;
 use plyos_kernel_logic::CacheStatistics;
+use plyos_slots::{SlotName, SlotState, Slots};
 
 use crate::{
     Standing,
@@ -49,6 +50,10 @@ pub struct Mounted {
     pub layers: usize,
     /// The slots that name it, with what they are worth.
     pub place: String,
+    /// The same for programs: each slot that names it, and what it is worth.
+    pub slots: Vec<(&'static str, &'static str)>,
+    /// How often damage was met since the start.
+    pub damage: u64,
     /// How the caches were used.
     pub cache: CacheStatistics,
 }
@@ -64,6 +69,8 @@ impl Facts {
                     generation: shown.generation().number,
                     layers: shown.generation().layers.len(),
                     place: place(*system, shown.generation().number),
+                    slots: slots(&system.slots(), shown.generation().number),
+                    damage: system.damage(),
                     cache: system.cache(),
                 };
                 (Some(mounted), system.passed_over())
@@ -78,6 +85,25 @@ impl Facts {
             disks: machine.disks(),
             network: machine.network(),
         }
+    }
+}
+
+/// The slots that name a generation.
+fn slots(both: &Slots, number: u64) -> Vec<(&'static str, &'static str)> {
+    let slots = [("a", both.get(SlotName::A)), ("b", both.get(SlotName::B))].into_iter();
+    let named = slots.filter(|(_, slot)| !slot.is_empty() && slot.number == number);
+    named.map(|(name, slot)| (name, word(slot.state))).collect()
+}
+
+/// A state without its particulars.
+const fn word(state: SlotState) -> &'static str {
+    match state {
+        SlotState::Empty => "empty",
+        SlotState::Staged => "staged",
+        SlotState::Trial { .. } => "trial",
+        SlotState::Good => "good",
+        SlotState::Unconfirmed => "unconfirmed",
+        SlotState::Bad(_) => "bad",
     }
 }
 

@@ -19,6 +19,7 @@ pub fn page(facts: &Facts) -> String {
         Some(mounted) => {
             row("generation", &format!("{} ({} layers)", mounted.generation, mounted.layers));
             row("slot", &mounted.place);
+            row("damage met", &format!("{} times", mounted.damage));
             for (name, counts) in [("chunks", mounted.cache.chunks), ("pages", mounted.cache.pages)] {
                 let (bytes, limit) = (size(counts.bytes), size(counts.limit));
                 let seen = format!("{bytes} of {limit}, {} hits, {} misses", counts.hits, counts.misses);
@@ -42,9 +43,15 @@ pub fn page(facts: &Facts) -> String {
         let address = network
             .address
             .map_or_else(|| String::from("none yet"), |(address, prefix)| format!("{address}/{prefix}"));
+        let broken =
+            network.broken.as_ref().map_or_else(String::new, |broken| format!(", not used: {broken}"));
         row(
             "network",
-            &format!("{address}, {} received, {} sent", size(network.received.1), size(network.sent.1)),
+            &format!(
+                "{address}, {} received, {} sent{broken}",
+                size(network.received.1),
+                size(network.sent.1)
+            ),
         );
     }
     format!(

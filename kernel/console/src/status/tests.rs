@@ -7,6 +7,7 @@ use super::{
     *,
 };
 use plyos_kernel_logic::Counts;
+use plyos_slots::Slot;
 use proptest::prelude::*;
 
 fn facts() -> Facts {
@@ -17,6 +18,8 @@ fn facts() -> Facts {
             generation: 7,
             layers: 3,
             place: "slot B (good)".to_string(),
+            slots: vec![("b", "good")],
+            damage: 4,
             cache: CacheStatistics {
                 chunks: Counts { hits: 10, misses: 4, evicted: 1, bytes: 4096, limit: 8192, entries: 3 },
                 pages: Counts::default(),
@@ -25,7 +28,7 @@ fn facts() -> Facts {
         reasons: vec!["slot A: <b>damaged</b> & \"gone\"".to_string()],
         memory: Memory { total: 64 << 20, free: 32 << 20, ..Memory::default() },
         disks: vec![Disk { name: "vd\"a\\".to_string(), requests: 5, ..Disk::default() }],
-        network: Some(Network { received: (2, 300), ..Network::default() }),
+        network: Some(Network { received: (2, 300), connections: 2, ..Network::default() }),
     }
 }
 
@@ -48,12 +51,41 @@ fn samples(text: &str) -> std::collections::BTreeMap<String, f64> {
 #[test]
 fn metrics_are_what_a_scraper_reads() {
     let samples = samples(&metrics(&facts()));
-    assert_eq!(samples["plyos_info{version=\"1.2.3\",generation=\"7\",slot=\"slot B (good)\"}"], 1.0);
+    assert_eq!(samples["plyos_info{version=\"1.2.3\",generation=\"7\",slot=\"b\",state=\"good\"}"], 1.0);
+    assert_eq!((samples["plyos_damage_total"], samples["plyos_net_connections"]), (4.0, 2.0));
     assert_eq!(samples["plyos_uptime_seconds"], 61.5);
     assert_eq!(samples["plyos_cache_hits_total{of=\"chunks\"}"], 10.0);
     assert_eq!(samples["plyos_disk_requests_total{disk=\"vd\\\"a\\\\\"}"], 5.0);
     assert_eq!(samples["plyos_net_bytes_total{way=\"received\"}"], 300.0);
     assert_eq!(samples["plyos_memory_bytes{what=\"free\"}"], f64::from(32 << 20));
+}
+
+#[test]
+fn a_card_that_is_not_used_does_not_look_healthy() {
+    let with = |broken: Option<&str>, address: Option<[u8; 4]>| {
+        let broken = broken.map(ToString::to_string);
+        let network =
+            Network { broken, address: address.map(|address| (address.into(), 24)), ..Network::default() };
+        Facts { network: Some(network), ..facts() }
+    };
+    let up = |facts: &Facts| samples(&metrics(facts))["plyos_net_up"];
+    assert_eq!(up(&with(None, None)), 0.0);
+    assert_eq!(up(&with(None, Some([10, 0, 2, 15]))), 1.0);
+    let broken = with(Some("it broke the rules"), Some([10, 0, 2, 15]));
+    assert_eq!(up(&broken), 0.0);
+    assert!(page(&broken).contains("not used: it broke the rules"));
+}
+
+#[test]
+fn slots_are_told_by_name_and_state() {
+    let bad = Slot { state: SlotState::Trial { left: 1, granted: 3 }, number: 7, ..Slot::EMPTY };
+    let good = Slot { state: SlotState::Good, ..bad };
+    let both = Slots { a: good, b: bad, preferred: None };
+    assert_eq!(slots(&both, 7), [("a", "good"), ("b", "trial")]);
+    assert_eq!(slots(&both, 8), []);
+    let facts = Facts { mounted: Some(Mounted { slots: slots(&both, 7), ..Mounted::default() }), ..facts() };
+    let samples = samples(&metrics(&facts));
+    assert_eq!(samples.keys().filter(|name| name.starts_with("plyos_info{")).count(), 2);
 }
 
 #[test]

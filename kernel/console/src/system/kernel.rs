@@ -68,6 +68,10 @@ impl<D: Device> System for KernelSystem<D> {
         switched.map_err(|error| format!("cannot switch to generation {number}: {error}"))
     }
 
+    fn damage(&self) -> u64 {
+        self.faults()
+    }
+
     fn cache(&self) -> CacheStatistics {
         self.cache()
     }

@@ -66,6 +66,9 @@ pub trait System {
     /// One line; nothing has changed then.
     fn switch(&self, number: u64, now: u64) -> Result<(), String>;
 
+    /// How often damage was met since the start.
+    fn damage(&self) -> u64;
+
     /// How the caches were used.
     fn cache(&self) -> CacheStatistics;
 

@@ -35,10 +35,10 @@ pub(super) fn start() {
 /// much is not there, it becomes what can be had.
 pub fn grow(limit: Option<u64>) {
     let memory = frames::counts();
-    let wanted = limit.unwrap_or((memory.total * FRAME_SIZE / 4 * 3).min(MOST));
-    // Page tables and devices need frames too.
+    // Page tables and devices need frames too, whatever was asked for.
     let left = (memory.free * FRAME_SIZE).saturating_sub(memory.total * FRAME_SIZE / 16);
-    let mut piece = wanted.saturating_sub(counts().total).min(left);
+    let wanted = limit.unwrap_or((memory.total * FRAME_SIZE / 4 * 3).min(MOST)).min(counts().total + left);
+    let mut piece = wanted.saturating_sub(counts().total);
     while piece >= LEAST && counts().total + LEAST <= wanted {
         piece = piece.min(wanted - counts().total);
         if !take(piece) {
