@@ -10,6 +10,7 @@
 mod damage;
 mod fuzzed;
 mod network;
+mod placed;
 mod reading;
 mod same;
 mod slots;
