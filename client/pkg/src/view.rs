@@ -123,22 +123,11 @@ fn size_of(view: &View, found: &Found) -> u64 {
     first_path(view, found, Path::new("")).map_or(0, |(_, entry)| entry.size())
 }
 
-fn type_letter(kind: &EntryKind) -> char {
-    match kind {
-        EntryKind::Directory { .. } => 'd',
-        EntryKind::File { .. } | EntryKind::HardLink { .. } => '-',
-        EntryKind::Symlink { .. } => 'l',
-        EntryKind::CharDevice { .. } => 'c',
-        EntryKind::BlockDevice { .. } => 'b',
-        EntryKind::Fifo => 'p',
-    }
-}
-
 fn long_line(view: &View, found: &Found) -> Vec<u8> {
     let entry = &found.entry;
     let mut line = format!(
         "{}{:04o} {:>5}:{:<5} {:>11} {:<24} ",
-        type_letter(&entry.kind),
+        entry.kind.letter(),
         entry.mode,
         entry.uid,
         entry.gid,
@@ -162,7 +151,7 @@ fn row_json(view: &View, found: &Found) -> Value {
     };
     json!({
         "path": format!("/{}", shown(&entry.path)), "name": shown(entry.name()),
-        "type": type_letter(&entry.kind).to_string(), "mode": format!("{:04o}", entry.mode), "uid": entry.uid,
+        "type": entry.kind.letter().to_string(), "mode": format!("{:04o}", entry.mode), "uid": entry.uid,
         "gid": entry.gid, "size": size_of(view, found), "mtime": entry.mtime, "target": target,
         "layer": layer_name(view, found),
     })

@@ -156,15 +156,11 @@ impl Facts {
     }
 }
 
+/// As in the layer's stream, where another name of a file is an entry of its own kind.
 fn letter(kind: &EntryKind) -> char {
     match kind {
-        EntryKind::Directory { .. } => 'd',
-        EntryKind::File { .. } => '-',
-        EntryKind::Symlink { .. } => 'l',
         EntryKind::HardLink { .. } => 'h',
-        EntryKind::CharDevice { .. } => 'c',
-        EntryKind::BlockDevice { .. } => 'b',
-        EntryKind::Fifo => 'p',
+        kind => kind.letter(),
     }
 }
 

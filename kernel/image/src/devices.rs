@@ -67,7 +67,10 @@ pub fn start(words: &CommandLine) -> Devices {
 }
 
 fn find(words: &CommandLine) -> Vec<(Place, Result<Found, StartError>)> {
-    let mut found = virtio::on_pci();
+    let mut found = virtio::on_pci(words.pci_assign);
+    for (place, _) in found.iter().filter(|(_, found)| found.as_ref().is_ok_and(|found| found.placed)) {
+        told!(Info, "{place}: it had no address, and was given one");
+    }
     for device in &words.virtio_mmio {
         let place = Place::Memory(device.address);
         let length = u32::try_from(device.size).unwrap_or(u32::MAX);

@@ -61,6 +61,8 @@ pub struct CommandLine {
     pub read_only: bool,
     /// `net=off` turns the network off.
     pub net: bool,
+    /// `pci=assign`: virtio devices on PCI get new addresses, whatever firmware gave them.
+    pub pci_assign: bool,
     /// `provoke=`: a mistake to make on purpose, for tests; the machine knows their names.
     pub provoke: Option<String>,
     /// Devices on virtio's memory-mapped transport, in the words of Linux: `SIZE@ADDRESS:IRQ`.
@@ -89,6 +91,7 @@ impl Default for CommandLine {
             slot: None,
             read_only: false,
             net: true,
+            pci_assign: false,
             provoke: None,
             virtio_mmio: Vec::new(),
             unknown: Vec::new(),
@@ -126,6 +129,7 @@ impl CommandLine {
             ("slot", "b" | "B") => self.slot = Some(SlotName::B),
             ("net", "off") => self.net = false,
             ("net", "on") => self.net = true,
+            ("pci", "assign") => self.pci_assign = true,
             ("provoke", name) if !name.is_empty() => self.provoke = Some(name.to_string()),
             ("virtio_mmio.device", _) => self.virtio_mmio.push(virtio_mmio(value)?),
             _ => return None,
@@ -195,7 +199,7 @@ mod tests {
     #[test]
     fn every_word_is_read_and_nothing_is_left_over() {
         let found = parse(
-            "log=debug panic=exit cache=8M heap=0x100000 slot=b ro net=off provoke=null-read virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=1K@0xfeb00c00:11:0",
+            "log=debug panic=exit cache=8M heap=0x100000 slot=b ro net=off pci=assign provoke=null-read virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=1K@0xfeb00c00:11:0",
         );
         let device = |size, address, irq| VirtioMmio { size, address, irq };
         let expected = CommandLine {
@@ -205,6 +209,7 @@ mod tests {
             slot: Some(SlotName::B),
             read_only: true,
             net: false,
+            pci_assign: true,
             provoke: Some("null-read".to_string()),
             virtio_mmio: vec![device(512, 0xfeb0_0e00, 12), device(1024, 0xfeb0_0c00, 11)],
             unknown: Vec::new(),
@@ -236,6 +241,7 @@ mod tests {
             "slot=c",
             "ro=1",
             "net=",
+            "pci=",
             "root=/dev/vda",
             "virtio_mmio.device=512",
             "virtio_mmio.device=0@0x1000:5",

@@ -31,6 +31,11 @@ impl fmt::Display for Function {
 }
 
 impl Function {
+    /// Whether the host bridge alone is before it.
+    pub(crate) const fn is_on_first_bus(self) -> bool {
+        self.bus == 0
+    }
+
     fn select(self, register: u8) {
         let [bus, device, function] = [self.bus, self.device & 31, self.function & 7].map(u32::from);
         ADDRESS.write32(1 << 31 | bus << 16 | device << 11 | function << 8 | u32::from(register & 0xfc));

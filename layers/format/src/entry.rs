@@ -67,6 +67,20 @@ pub enum EntryKind {
     Fifo,
 }
 
+impl EntryKind {
+    /// The letter by which `ls -l` tells it: `-dlcbp`. Every name of a file is a file.
+    pub const fn letter(&self) -> char {
+        match self {
+            Self::Directory { .. } => 'd',
+            Self::File { .. } | Self::HardLink { .. } => '-',
+            Self::Symlink { .. } => 'l',
+            Self::CharDevice { .. } => 'c',
+            Self::BlockDevice { .. } => 'b',
+            Self::Fifo => 'p',
+        }
+    }
+}
+
 impl Entry {
     /// Whether it is a directory.
     pub const fn is_directory(&self) -> bool {

@@ -1,6 +1,7 @@
 //! What the compiler and `alloc` expect of their surroundings: an allocator, and the memory functions of C.
 //!
-//! Plain byte loops: nothing here is run. They stand in for what the kernel brings itself. `volatile` keeps the
+//! Plain byte loops: nothing here is run. They stand in for what the kernel brings itself (`kernel/machine`, no core: linked here it would
+//! hide what the cores need). `volatile` keeps the
 //! compiler from turning a loop back into a call of the function that it is in.
 
 use core::alloc::{GlobalAlloc, Layout};

@@ -9,7 +9,7 @@
 
 use plyos_slots::{SlotName, SlotState, Slots};
 use plyos_storefile::{RecordType, Store};
-use plyos_test_system::programs::{Ended, built, command, run};
+use plyos_test_system::programs::{Ended, built, command, run, wait_for};
 use plyos_test_system::publisher::Layer;
 use plyos_test_system::target::Target;
 use plyos_test_system::trees::{Tree, noise, prose};
@@ -17,7 +17,7 @@ use plyos_test_system::world::World;
 use plyos_trust::pins::Pins;
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -256,6 +256,60 @@ fn what_the_kernel_would_refuse_does_not_go_in() {
     let line = image_of(target, "no", &["--leave-out", "odd"]).refused(SIGNATURE);
     assert!(line.contains("mine 1: it is unsigned"), "{line}");
     image_of(target, "signed", &["--leave-out", "odd", "--leave-out", "mine"]).json();
+}
+
+#[test]
+fn what_others_need_is_not_left_out() {
+    let world = World::new();
+    let target = &world.target;
+    let offer = |name: &str, with: &[&str]| {
+        let layer = with.iter().fold(Layer::package(name, "1").with("--abi", "plyos-0"), |layer, need| {
+            layer.with("--depends", need)
+        });
+        world.offer(&Tree::new().file(&format!("usr/bin/{name}"), name), &layer);
+    };
+    offer("lib", &[]);
+    offer("app", &["lib >= 1"]);
+    target.pkg(&["install", "app"]).ok();
+    let line = image_of(target, "no", &["--leave-out", "lib"]).refused(CONFLICT);
+    assert!(line.contains("cannot leave out 'lib'") && line.contains("app needs lib"), "{line}");
+    image_of(target, "app", &["--leave-out", "app"]).json();
+    image_of(target, "neither", &["--leave-out", "lib", "--leave-out", "app"]).json();
+    // Nor from what a catalog offers.
+    let (catalog, root) = (world.catalog(), world.publisher.root_file());
+    let options = ["--repo", &catalog, "--root", root.to_str().unwrap(), "--leave-out", "lib", "app"];
+    assert_eq!(image(target, "no", &options).refused(CONFLICT), line.replace("generation 2", "generation 1"));
+    assert!(!target.beside("no").exists());
+}
+
+#[test]
+fn a_signal_ends_pkg_and_leaves_nothing_behind() {
+    let target = Target::new();
+    let bin = target.beside("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::copy(built("plyos"), bin.join("plyos")).unwrap();
+    // In the place of pkg: it has begun with a store, and will never end.
+    let pkg =
+        "#!/bin/sh\nmkdir -p \"$2\"\necho $$ > \"$2/begun\"\nmv \"$2/begun\" \"$2/pid\"\nexec sleep 1000\n";
+    fs::write(bin.join("pkg"), pkg).unwrap();
+    fs::set_permissions(bin.join("pkg"), fs::Permissions::from_mode(0o755)).unwrap();
+    let before = files_beside(&target);
+    for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
+        let mut command = command(bin.join("plyos"), &bin);
+        command.args(["image", "store", Target::text_of(&target.beside("disk"))]);
+        command.args(["--repo", "http://127.0.0.1:1/", "--root", "0", "docs"]);
+        let mut running = command.spawn().unwrap();
+        let left = || files_beside(&target).into_iter().find(|path| !before.contains(path));
+        let of_pkg = wait_for("pkg", || fs::read_to_string(left()?.join("store/pid")).ok());
+        let status = PathBuf::from(format!("/proc/{}/status", of_pkg.trim()));
+        assert!(status.exists(), "pkg runs");
+        let words = [signal, &running.id().to_string()];
+        assert!(Command::new("kill").args(words).status().unwrap().success());
+        let ended = wait_for("plyos", || running.try_wait().unwrap());
+        assert_eq!(ended.code(), Some(code));
+        assert!(!status.exists(), "pkg does not go on");
+        assert_eq!(files_beside(&target), before);
+    }
 }
 
 #[test]

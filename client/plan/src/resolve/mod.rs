@@ -34,7 +34,7 @@ mod why;
 pub use facts::{Facts, Installed, Machine};
 pub use passed_over::passed_over;
 pub use refusal::NoPlan;
-pub use removal::{installed_layer, remove, superfluous};
+pub use removal::{installed_layer, missed, remove, superfluous};
 pub use request::{choose, similar, split_name};
 pub use why::{Why, why};
 

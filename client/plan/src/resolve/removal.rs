@@ -21,16 +21,18 @@ pub fn remove(installed: &[Installed], names: &[alloc::string::String]) -> Resul
         numbered().filter(|(number, _)| !going.contains(number)).map(|(_, facts)| facts).collect();
     let mut gone: Vec<&Facts> =
         numbered().filter(|(number, _)| going.contains(number)).map(|(_, facts)| facts).collect();
-    for facts in &stays {
-        for need in &facts.depends {
-            let met = stays.iter().any(|other| other.answers(need));
-            if let (false, Some(lost)) = (met, gone.iter().find(|g| g.answers(need))) {
-                return Err(NoPlan::StillNeeded { name: lost.name.clone(), needed_by: facts.name.clone() });
-            }
-        }
+    if let Some((lost, by)) = missed(&stays, &gone).next() {
+        return Err(NoPlan::StillNeeded { name: lost.name.clone(), needed_by: by.name.clone() });
     }
     gone.sort_by_key(|facts| facts.key());
     Ok(gone.into_iter().map(|facts| Change::Remove { kind: facts.kind, name: facts.name.clone() }).collect())
+}
+
+/// What is missed when some layers go: each that a layer which stays needs, with that layer, where no other that stays will do.
+pub fn missed<'a>(stays: &[&'a Facts], gone: &[&'a Facts]) -> impl Iterator<Item = (&'a Facts, &'a Facts)> {
+    let needs = stays.iter().flat_map(|by| by.depends.iter().map(move |need| (*by, need)));
+    let unmet = needs.filter(|(_, need)| !stays.iter().any(|other| other.answers(need)));
+    unmet.filter_map(|(by, need)| gone.iter().find(|lost| lost.answers(need)).map(|lost| (*lost, by)))
 }
 
 /// What came with others and nothing needs any more: neither what was asked for, nor what is held, nor what those need, in

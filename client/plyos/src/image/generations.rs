@@ -4,6 +4,7 @@
 //! and command say nothing of the hour and the folder in which the image was made.
 
 use super::failure;
+use super::needs;
 use super::options::StoreImage;
 use plyos_ids::GenerationId;
 use plyos_namespace::generation::{Generation, GenerationParts};
@@ -39,6 +40,9 @@ impl Chosen {
         if !unknown.is_empty() {
             let line = format!("--leave-out {}: no layer is called that", unknown.join(", "));
             return Err(Failure::new(ExitCode::NotFound, line));
+        }
+        for found in &generations {
+            needs::check(&args.leave_out, store, found)?;
         }
         let generations = generations.into_iter().map(|generation| match fresh {
             Some(url) => {

@@ -1,17 +1,19 @@
 //! `plyos image store`: a disk that the kernel boots from, made of published layers.
 //!
-//! `options` is the command line, `fetched` lets `pkg` bring layers from a repository into a store of its own for the time being,
-//! `generations` chooses what of a store goes in, `admission` asks of each layer what the kernel will ask, `contents` puts it all
+//! `options` is the command line, `workshop` the folder in which all is made, `fetched` lets `pkg` bring layers from a repository into
+//! a store there, `generations` chooses what of a store goes in, `needs` asks whether what is left out is missed, `admission` asks of each layer what the kernel will ask, `contents` puts it all
 //! together for `plyos_disk_image`, `output` writes the files, and `report` tells what became of it.
 
 mod admission;
 mod contents;
 mod fetched;
 mod generations;
+mod needs;
 mod options;
 mod output;
 mod report;
 mod roots;
+mod workshop;
 
 use clap::Subcommand;
 use contents::Gathered;
@@ -20,6 +22,7 @@ use options::StoreImage;
 use plyos_report::{ExitCode, Failure, OrFail, Progress};
 use plyos_storefile::{Store, StoreError};
 use std::path::Path;
+use workshop::Workshop;
 
 /// `plyos image`
 #[derive(Debug, Subcommand)]
@@ -34,12 +37,13 @@ pub fn run(command: &ImageCommand, progress: &Progress) -> Result<(), Failure> {
     args.check()?;
     output::must_be_free(&args.out)?;
     output::must_be_free(&args.roots_path())?;
+    let workshop = || Workshop::new(output::folder_of(&args.out));
     match (&args.from, &args.repo) {
-        (Some(from), _) => make(args, &open(from)?, None, progress),
+        (Some(from), _) => make(args, &open(from)?, None, &workshop()?, progress),
         (None, Some(url)) => {
-            // Gone when this ends, however it ends.
-            let fetched = fetched::fetch(args, url, progress)?;
-            make(args, &open(&fetched.store())?, Some(url), progress)
+            let workshop = workshop()?;
+            let store = fetched::fetch(args, url, &workshop, progress)?;
+            make(args, &open(&store)?, Some(url), &workshop, progress)
         }
         (None, None) => Err(Failure::new(ExitCode::Usage, "give --from STORE, or --repo CATALOG")),
     }
@@ -58,12 +62,18 @@ fn failure(error: &StoreError) -> Failure {
 }
 
 /// Makes the image from a store; `fresh` is the repository that the store was filled from for this.
-fn make(args: &StoreImage, store: &Store, fresh: Option<&str>, progress: &Progress) -> Result<(), Failure> {
+fn make(
+    args: &StoreImage,
+    store: &Store,
+    fresh: Option<&str>,
+    workshop: &Workshop,
+    progress: &Progress,
+) -> Result<(), Failure> {
     let chosen = Chosen::of(args, store, fresh)?;
     let gathered = Gathered::of(args, store, &chosen)?;
     let plan = plyos_disk_image::Plan::new(&gathered.contents, args.size)
         .or_fail(ExitCode::Usage, format_args!("making {}", args.out.display()))?;
-    let file_len = output::write(args, &gathered, &plan, progress)?;
+    let file_len = output::write(args, &gathered, &plan, workshop, progress)?;
     report::tell(
         &report::Made { args, chosen: &chosen, contents: &gathered.contents, plan: &plan, file_len },
         progress,

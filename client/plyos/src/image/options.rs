@@ -59,7 +59,7 @@ pub struct StoreImage {
     /// Boot the first generation on trial, with so many tries
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..))]
     pub tries: Option<u8>,
-    /// A layer that stays out, by name; may be repeated
+    /// A layer that stays out, by name; may be repeated. What needs it must stay out too
     #[arg(long, value_name = "NAME")]
     pub leave_out: Vec<String>,
     /// Bytes of the disk, as 512M or 8G; else as few as it can have, for a store can grow

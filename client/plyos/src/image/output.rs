@@ -2,6 +2,7 @@
 
 use super::contents::Gathered;
 use super::options::{Format, StoreImage};
+use super::workshop::Workshop;
 use plyos_disk_image::{Plan, qcow2};
 use plyos_report::{ExitCode, Failure, OrFail, Progress};
 use plyos_storefile::{Access, FileDevice};
@@ -30,13 +31,15 @@ pub fn write(
     args: &StoreImage,
     gathered: &Gathered<'_>,
     plan: &Plan,
+    workshop: &Workshop,
     progress: &Progress,
 ) -> Result<u64, Failure> {
     let path = args.out.as_path();
-    let image = image(args, gathered, plan, progress)?;
+    let image = image(args, gathered, plan, workshop, progress)?;
     let len = image.as_file().metadata().or_fail(ExitCode::Failure, writing(path))?.len();
     let roots_path = args.roots_path();
-    let mut roots = beside(&roots_path)?;
+    // Perhaps in another folder, so it cannot be made in the workshop.
+    let mut roots = new_file(folder_of(&roots_path), &roots_path)?;
     roots.write_all(&gathered.pins.emit()).or_fail(ExitCode::Failure, writing(&roots_path))?;
     keep_both((roots, &roots_path), (image, path))?;
     Ok(len)
@@ -46,10 +49,11 @@ fn image(
     args: &StoreImage,
     gathered: &Gathered<'_>,
     plan: &Plan,
+    workshop: &Workshop,
     progress: &Progress,
 ) -> Result<NamedTempFile, Failure> {
     let path = args.out.as_path();
-    let raw = beside(path)?;
+    let raw = new_file(workshop.path(), path)?;
     raw.as_file().set_len(plan.len()).or_fail(ExitCode::Failure, writing(path))?;
     let device = FileDevice::open(raw.path(), Access::Write).or_fail(ExitCode::Failure, writing(path))?;
     let bar = progress.bytes("writing chunks", plan.stored_bytes());
@@ -60,7 +64,7 @@ fn image(
     match args.format {
         Format::Raw => Ok(raw),
         Format::Qcow2 => {
-            let packed = beside(path)?;
+            let packed = new_file(workshop.path(), path)?;
             let mut out = BufWriter::with_capacity(1 << 20, packed.as_file());
             let written = qcow2::write(&device, plan.used_len(), &mut out).and_then(|()| out.flush());
             written.or_fail(ExitCode::Failure, writing(path))?;
@@ -70,11 +74,11 @@ fn image(
     }
 }
 
-/// A file in the same folder, gone again unless it is kept. Readable for all, as stores are.
-fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
+/// A file in this folder, to become the one at `path`, and gone again unless it is kept. Readable for all, as stores are.
+fn new_file(folder: &Path, path: &Path) -> Result<NamedTempFile, Failure> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".plyos-image-").permissions(Permissions::from_mode(0o644));
-    builder.tempfile_in(folder_of(path)).or_fail(ExitCode::Failure, writing(path))
+    builder.tempfile_in(folder).or_fail(ExitCode::Failure, writing(path))
 }
 
 /// Keeps both or neither: roots that were left behind would be in the way of the next try.
@@ -105,7 +109,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (image, roots) = (folder.path().join("disk"), folder.path().join("disk.roots"));
         let keep = || {
-            keep_both((beside(&roots).unwrap(), roots.as_path()), (beside(&image).unwrap(), image.as_path()))
+            let file = |path: &Path| new_file(folder.path(), path).unwrap();
+            keep_both((file(&roots), roots.as_path()), (file(&image), image.as_path()))
         };
         fs::write(&image, "somebody was faster").unwrap();
         assert!(keep().is_err());

@@ -43,18 +43,6 @@ impl Facts {
         Ok(Self { path, source: found.source, entry, inode })
     }
 
-    /// `-dlcbp`, as `ls` prints it.
-    pub(crate) const fn sign(&self) -> char {
-        match self.entry.kind {
-            EntryKind::Directory { .. } => 'd',
-            EntryKind::File { .. } | EntryKind::HardLink { .. } => '-',
-            EntryKind::Symlink { .. } => 'l',
-            EntryKind::CharDevice { .. } => 'c',
-            EntryKind::BlockDevice { .. } => 'b',
-            EntryKind::Fifo => 'p',
-        }
-    }
-
     /// What it is, in words.
     pub(crate) const fn kind(&self) -> &'static str {
         match self.entry.kind {
@@ -96,7 +84,7 @@ impl Facts {
     /// The mode as `ls -l` prints it.
     pub(crate) fn mode(&self) -> String {
         let mode = self.entry.mode;
-        let mut out = String::from(self.sign());
+        let mut out = String::from(self.entry.kind.letter());
         for (shift, special, sign) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
             let bits = mode >> shift;
             out.push(if bits & 4 == 0 { '-' } else { 'r' });
@@ -114,7 +102,7 @@ impl Facts {
     /// The line of `find -l`.
     pub(crate) fn line(&self) -> String {
         let Entry { mode, uid, gid, mtime, .. } = self.entry;
-        let (sign, size) = (self.sign(), self.entry.size());
+        let (sign, size) = (self.entry.kind.letter(), self.entry.size());
         let mut words: Vec<String> =
             alloc::vec![format!("{sign} {mode:04o} {uid}:{gid} {size} {mtime} {}", self.path)];
         if let (links @ 2.., Some(inode)) = (self.links(), self.inode) {

@@ -2,12 +2,15 @@
 //!
 //! Pure: the settings come through [`ConfigSpace`]. Everything in them is a claim. A list of capabilities may go round in
 //! circles, a region may wrap around or lie outside its window; all of that is an error here, so that what maps the
-//! registers can rely on [`Regions`].
+//! registers can rely on [`Regions`]. The windows are in `window`; [`place`] gives one an address where firmware gave none.
 
+pub mod place;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use thiserror::Error;
+use window::Window;
 
 /// The 256 bytes of settings of one function. Registers are given by their byte offset, a multiple of four.
 pub trait ConfigSpace {
@@ -89,9 +92,12 @@ pub enum PciError {
     /// The registers are too few, misaligned, or outside of their window.
     #[error("its {0} registers do not fit their window")]
     Misplaced(&'static str),
-    /// The window is no memory, or has no address: the firmware gave it none.
-    #[error("the firmware gave its window {0} no address")]
+    /// It tells of a window that it does not have, or that is no memory.
+    #[error("its window {0} is no memory")]
     NoWindow(u8),
+    /// The window has no address: the firmware gave it none, and there is no place for it.
+    #[error("its window {0} has no address")]
+    NoAddress(u8),
 }
 
 /// Bytes of the common settings.
@@ -101,7 +107,6 @@ const ID: u8 = 0x00;
 const COMMAND: u8 = 0x04;
 const CLASS: u8 = 0x08;
 const HEADER: u8 = 0x0c;
-const WINDOWS: u8 = 0x10;
 const BUSES: u8 = 0x18;
 const CAPABILITIES: u8 = 0x34;
 const INTERRUPT: u8 = 0x3c;
@@ -131,10 +136,14 @@ pub fn has_more_functions(config: &impl ConfigSpace) -> bool {
 
 /// The bus behind a function that is a bridge from PCI to PCI.
 pub fn bus_behind(config: &impl ConfigSpace) -> Option<u8> {
+    let [_, behind, _, _] = config.read(BUSES).to_le_bytes();
+    is_bridge_to_pci(config).then_some(behind)
+}
+
+fn is_bridge_to_pci(config: &impl ConfigSpace) -> bool {
     let [_, _, sub, base] = config.read(CLASS).to_le_bytes();
     let [_, _, layout, _] = config.read(HEADER).to_le_bytes();
-    let [_, behind, _, _] = config.read(BUSES).to_le_bytes();
-    (base == 0x06 && sub == 0x04 && layout & 0x7f == 1).then_some(behind)
+    base == 0x06 && sub == 0x04 && layout & 0x7f == 1
 }
 
 /// The line of the 8259 controllers that the firmware gave the function, if it did.
@@ -215,7 +224,14 @@ pub fn virtio_regions(config: &mut impl ConfigSpace) -> Result<Regions, PciError
         let known = windows.get_mut(usize::from(claim.window)).ok_or(PciError::NoWindow(claim.window))?;
         let measured = match *known {
             Some(measured) => measured,
-            None => *known.insert(window(config, claim.window)?),
+            None => {
+                let Window { address, size, .. } =
+                    Window::measure(config, claim.window).ok_or(PciError::NoWindow(claim.window))?;
+                if address == 0 {
+                    return Err(PciError::NoAddress(claim.window));
+                }
+                *known.insert((address, size))
+            }
         };
         claim.resolve(measured, name, least, align)
     };
@@ -259,38 +275,6 @@ impl Claim {
             _ => Err(PciError::Misplaced(name)),
         }
     }
-}
-
-/// Physical address and length of one of the six windows (base address registers).
-fn window(config: &mut impl ConfigSpace, number: u8) -> Result<(u64, u64), PciError> {
-    let none = PciError::NoWindow(number);
-    let register = WINDOWS + 4 * number.min(5);
-    let value = config.read(register);
-    let wide = value & 0b111 == 0b100;
-    if value & 1 != 0 || (wide && number >= 5) || !matches!(value & 0b110, 0b000 | 0b100) {
-        return Err(none);
-    }
-    // The length shows in which bits can be set. Meanwhile the function must not answer anywhere.
-    let command = config.read(COMMAND) & 0xffff;
-    config.write(COMMAND, command & !(COMMAND_IO | COMMAND_MEMORY));
-    let (low, low_mask) = probe(config, register);
-    let (high, high_mask) = if wide { probe(config, register + 4) } else { (0, u32::MAX) };
-    config.write(COMMAND, command);
-    let address = u64::from(high) << 32 | u64::from(low & !0xf);
-    let size = (u64::from(high_mask) << 32 | u64::from(low_mask & !0xf)).wrapping_neg();
-    if address == 0 || !size.is_power_of_two() || address.checked_add(size).is_none() {
-        return Err(none);
-    }
-    Ok((address, size))
-}
-
-/// A window's register, and which of its bits can be set.
-fn probe(config: &mut impl ConfigSpace, register: u8) -> (u32, u32) {
-    let value = config.read(register);
-    config.write(register, u32::MAX);
-    let mask = config.read(register);
-    config.write(register, value);
-    (value, mask)
 }
 
 fn low(register: u32) -> u8 {

@@ -4,9 +4,10 @@ use super::*;
 use std::vec::Vec;
 
 /// Settings in memory; the windows answer to being measured.
-struct Fake {
-    words: [u32; 64],
-    sizes: [u64; 6],
+pub(super) struct Fake {
+    pub(super) words: [u32; 64],
+    /// Of each window; 0 for none, and for the upper half of one of 64 bits.
+    pub(super) sizes: [u64; 6],
 }
 
 impl ConfigSpace for Fake {
@@ -15,25 +16,25 @@ impl ConfigSpace for Fake {
     }
 
     fn write(&mut self, register: u8, value: u32) {
-        let number = usize::from(register.wrapping_sub(WINDOWS) / 4);
+        let number = usize::from(register.wrapping_sub(0x10) / 4);
+        let before = self.words[usize::from(register / 4)];
         self.words[usize::from(register / 4)] = match number {
-            0..6 if value == u32::MAX => {
-                let flags = self.words[usize::from(register / 4)] & 0xf;
-                let mask = match self.sizes[number] {
-                    0 => self.sizes[number.saturating_sub(1)].wrapping_neg() >> 32,
-                    size => size.wrapping_neg() & 0xffff_fff0,
-                };
-                if self.sizes[number] == 0 { mask as u32 } else { mask as u32 | flags }
-            }
+            0..6 => match (self.sizes[number], self.sizes[number.saturating_sub(1)]) {
+                (0, 0) => before,
+                // The upper half of an address.
+                (0, size) => value & (size.wrapping_neg() >> 32) as u32,
+                // The lowest bits say what kind of window it is, and cannot be set.
+                (size, _) => value & size.wrapping_neg() as u32 & !0xf | before & 0xf,
+            },
             // The upper half of this one tells, and cannot be set.
-            _ if register == COMMAND => self.words[1] & 0xffff_0000 | value & 0xffff,
+            _ if register == COMMAND => before & 0xffff_0000 | value & 0xffff,
             _ => value,
         };
     }
 }
 
 /// As QEMU shows a disk: a 64-bit window 4 of 16 KiB, capabilities from 0x84 down.
-fn disk() -> Fake {
+pub(super) fn disk() -> Fake {
     let mut fake = Fake { words: [0; 64], sizes: [0, 0, 0, 0, 0x4000, 0] };
     let mut set = |register: u8, words: &[u32]| {
         for (at, word) in words.iter().enumerate() {
@@ -92,7 +93,7 @@ fn claims_that_do_not_fit_are_refused() {
     assert_eq!(spoil(0x50, 0x0510_4009), PciError::Missing("common"));
     let mut unset = disk();
     (unset.words[8], unset.words[9]) = (0x0c, 0);
-    assert_eq!(virtio_regions(&mut unset), Err(PciError::NoWindow(4)));
+    assert_eq!(virtio_regions(&mut unset), Err(PciError::NoAddress(4)));
 }
 
 #[test]

@@ -15,7 +15,11 @@ mod paging;
 
 use core::ops::Range;
 
-use crate::boot::StartInfo;
+use alloc::vec::Vec;
+
+use spin::Mutex;
+
+use crate::boot::{Region, StartInfo};
 use crate::cpu::Features;
 
 pub use paging::{map_device, translate};
@@ -26,6 +30,9 @@ const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
 const DEVICES: u64 = 0xffff_c000_0000_0000;
 /// The difference between where the kernel runs and where it lies.
 const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
+
+/// What the loader says of physical memory.
+static REGIONS: Mutex<Vec<Region>> = Mutex::new(Vec::new());
 
 /// A physical address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,4 +74,10 @@ pub(crate) fn start(info: &StartInfo, features: &Features) {
     frames::start(info);
     paging::start(info, features);
     heap::start();
+    REGIONS.lock().extend_from_slice(info.regions());
+}
+
+/// What the loader says of physical memory.
+pub(crate) fn regions() -> Vec<Region> {
+    REGIONS.lock().clone()
 }

@@ -13,15 +13,17 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
+use plyos_kernel_devices::pci::place::{Places, forget};
 use plyos_kernel_devices::pci::{Kind, PciError, Region, disable, identity, interrupt_line, is_bridge};
 use plyos_kernel_devices::{Device, Fault, Finished, Line, Shape, Ticket};
 use virtio_drivers::PAGE_SIZE;
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
 
-use crate::interrupts;
+use crate::boot::RegionKind;
 use crate::pci::{Function, functions};
 use crate::registers::Registers;
+use crate::{interrupts, memory};
 use hal::Memory;
 use slots::{Ring, Slots};
 use transport::{Mmio, Pci, Way, either};
@@ -81,25 +83,72 @@ pub struct Found {
     pub kind: Kind,
     /// Where it is.
     pub place: Place,
+    /// Whether it was given an address here, for firmware gave it none.
+    pub placed: bool,
     interrupt: Option<u8>,
     way: Way,
 }
 
 /// All known devices on PCI, in order of bus and number; those that cannot be used with the reason. No device on PCI may reach memory
-/// afterwards, until it is started: not what firmware used, nor what nobody has a driver for (I15).
-pub fn on_pci() -> Vec<(Place, Result<Found, StartError>)> {
-    let known = |mut function: Function| {
+/// afterwards, until it is started: not what firmware used, nor what nobody has a driver for (I15). Those that firmware gave no address
+/// get one, with `anew` also those that it gave one.
+pub fn on_pci(anew: bool) -> Vec<(Place, Result<Found, StartError>)> {
+    let all = functions();
+    let kind = |function: &Function| {
+        let (vendor, device) = identity(function)?;
+        Kind::of_function(vendor, device)
+    };
+    for mut function in all.iter().copied() {
         if !is_bridge(&function) {
             disable(&mut function);
         }
-        let (vendor, device) = identity(&function)?;
-        let kind = Kind::of_function(vendor, device)?;
-        let place = Place::Pci(function);
-        let interrupt = interrupt_line(&function);
-        let found = Pci::new(function, kind).map(|pci| Found { kind, place, interrupt, way: Way::Pci(pci) });
+        if anew && function.is_on_first_bus() && kind(&function).is_some() {
+            forget(&mut function);
+        }
+    }
+    let mut places = None;
+    let known = |function: &Function| {
+        let (kind, place, interrupt) = (kind(function)?, Place::Pci(*function), interrupt_line(function));
+        let found = reached(*function, kind, &all, &mut places);
+        let found = found.map(|(pci, placed)| Found { kind, place, placed, interrupt, way: Way::Pci(pci) });
         Some((place, found.map_err(StartError::Pci)))
     };
-    functions().into_iter().filter_map(known).collect()
+    all.iter().filter_map(known).collect()
+}
+
+/// Windows of a function that can be placed.
+const WINDOWS: usize = 6;
+
+/// A function with its registers mapped, and whether it was given an address for that. What is free is found out when it is first
+/// asked for: measuring all windows of a machine is not done to one that needs nothing.
+fn reached(
+    mut function: Function,
+    kind: Kind,
+    all: &[Function],
+    places: &mut Option<Places>,
+) -> Result<(Pci, bool), PciError> {
+    for turn in 0..=WINDOWS {
+        match Pci::new(function, kind) {
+            Ok(pci) => return Ok((pci, turn > 0)),
+            Err(PciError::NoAddress(number)) if function.is_on_first_bus() && turn < WINDOWS => {
+                places.get_or_insert_with(|| free_places(all)).give(&mut function, number)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    // A function with an address for each window that asks for more.
+    Err(PciError::Missing("common"))
+}
+
+/// Where nothing is: neither in the loader's memory map, nor by what any function says.
+fn free_places(all: &[Function]) -> Places {
+    let regions = memory::regions().into_iter();
+    let mut places =
+        Places::new(regions.map(|region| (region.start..region.end, region.kind == RegionKind::Ram)));
+    for mut function in all.iter().copied() {
+        places.claim_of(&mut function);
+    }
+    places
 }
 
 /// The device whose `length` bytes of registers lie at a physical address, and its interrupt line, as a command line tells.
@@ -118,7 +167,7 @@ pub fn in_memory(address: u64, length: u32, irq: u32) -> Result<Found, StartErro
         _ => return Err(StartError::Nothing),
     };
     let interrupt = u8::try_from(irq).ok().filter(|irq| *irq < 16);
-    Ok(Found { kind, place: Place::Memory(address), interrupt, way: Way::Mmio(mmio) })
+    Ok(Found { kind, place: Place::Memory(address), placed: false, interrupt, way: Way::Mmio(mmio) })
 }
 
 /// Looks at a device's state before a reset is given up: some milliseconds.

@@ -15,6 +15,7 @@ mod gone;
 mod large_file;
 mod network;
 mod outcome;
+mod placed;
 mod reading;
 mod same;
 mod slots;

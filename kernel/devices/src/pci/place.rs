@@ -1,0 +1,130 @@
+//! Addresses for windows that firmware gave none: below 4 GiB, where the host bridge passes on what is no memory.
+//!
+//! Pure: what memory and other functions take is claimed first ([`Places::claim`], [`Places::claim_of`]), then a function's windows are
+//! placed ([`Places::give`]), from the top down. Nothing that is claimed is given, and nothing twice. Only for functions on bus 0: what
+//! lies behind a bridge is reached through the bridge's own window, which is not made here.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::window::{MOST, Window};
+use super::{ConfigSpace, PciError, is_bridge_to_pci};
+
+/// Where the chip set's own registers begin: interrupt controllers, timers, the firmware's flash.
+const TOP: u64 = 0xfec0_0000;
+/// Nothing is placed below: old devices, and on every machine memory, whether its map tells or not.
+const BOTTOM: u64 = 0x1000_0000;
+/// Windows are apart by pages, for registers are mapped by pages.
+const LEAST: u64 = 4096;
+/// Largest window that is placed: a virtio device's registers are some KiB.
+const LARGEST: u64 = 16 << 20;
+
+/// Windows of a bridge to another bus (PCI-to-PCI Bridge Architecture 1.2, 3.2.5): memory, then memory that can be read ahead.
+const BEHIND: [u8; 2] = [0x20, 0x24];
+const BEHIND_HIGH: [u8; 2] = [0x28, 0x2c];
+
+/// What is still free.
+#[derive(Debug)]
+pub struct Places {
+    /// Apart from each other, the highest first.
+    free: Vec<Range<u64>>,
+}
+
+impl Places {
+    /// Everything between the top of RAM below 4 GiB and the chip set, but what the memory map says of other things. `regions` are
+    /// physical ranges and whether they are RAM.
+    pub fn new(regions: impl IntoIterator<Item = (Range<u64>, bool)>) -> Self {
+        let mut places = Self { free: Vec::new() };
+        let (mut bottom, mut taken) = (BOTTOM, Vec::new());
+        for (region, is_ram) in regions {
+            if is_ram && region.start < TOP {
+                bottom = bottom.max(region.end);
+            }
+            taken.push(region);
+        }
+        if bottom < TOP {
+            places.free.push(bottom..TOP);
+        }
+        taken.into_iter().for_each(|region| places.claim(region));
+        places
+    }
+
+    /// Takes a range away.
+    pub fn claim(&mut self, range: Range<u64>) {
+        let mut left = Vec::new();
+        for free in &self.free {
+            left.push(free.start.max(range.end)..free.end);
+            left.push(free.start..free.end.min(range.start));
+        }
+        // A claim of nothing cuts nothing out.
+        if !range.is_empty() {
+            left.retain(|piece| !piece.is_empty());
+            self.free = left;
+        }
+    }
+
+    /// Takes away where a function answers: its windows, and what a bridge passes on.
+    pub fn claim_of(&mut self, config: &mut impl ConfigSpace) {
+        let is_bridge = is_bridge_to_pci(config);
+        let mut number = 0;
+        while number < if is_bridge { 2 } else { MOST } {
+            let window = Window::measure(config, number);
+            if let Some(window) = window.filter(|window| window.address != 0) {
+                self.claim(window.address..window.address.saturating_add(window.size));
+            }
+            number += if window.is_some_and(|window| window.is_wide) { 2 } else { 1 };
+        }
+        if is_bridge {
+            behind(config).into_iter().for_each(|range| self.claim(range));
+        }
+    }
+
+    /// Gives a window of a function an address.
+    ///
+    /// # Errors
+    /// [`PciError::NoAddress`]: there is no place that is large enough, or the function does not take it.
+    pub fn give(&mut self, config: &mut impl ConfigSpace, number: u8) -> Result<(), PciError> {
+        let none = PciError::NoAddress(number);
+        let mut window = Window::measure(config, number).ok_or(none)?;
+        let room = window.size.max(LEAST);
+        if window.address != 0 || window.size > LARGEST {
+            return Err(none);
+        }
+        let last = |free: &Range<u64>| {
+            let start = free.end.checked_sub(room)? / room * room;
+            (start >= free.start).then_some(start)
+        };
+        let start = self.free.iter().find_map(last).ok_or(none)?;
+        // Also where the function does not take it: nobody knows then where it answers.
+        self.claim(start..start + room);
+        if window.put(config, start) { Ok(()) } else { Err(none) }
+    }
+}
+
+/// Takes the addresses away from all of a function's windows of memory, for tests of this: they are then given anew.
+pub fn forget(config: &mut impl ConfigSpace) {
+    let mut number = 0;
+    while number < MOST {
+        let window = Window::measure(config, number);
+        if let Some(mut window) = window {
+            // One that stays is used as it is.
+            let _ = window.put(config, 0);
+        }
+        number += if window.is_some_and(|window| window.is_wide) { 2 } else { 1 };
+    }
+}
+
+/// What a bridge passes on to the bus behind it.
+fn behind(config: &impl ConfigSpace) -> [Range<u64>; 2] {
+    let [plain, ahead] = BEHIND.map(|register| config.read(register));
+    let [base_high, limit_high] = BEHIND_HIGH.map(|register| u64::from(config.read(register)) << 32);
+    // Bits 31 to 20 of the first and of the last MiB.
+    let base = |value: u32| u64::from(value & 0xfff0) << 16;
+    let limit = |value: u32| u64::from(value & 0xfff0_0000) | 0xf_ffff;
+    let is_wide = ahead & 0xf == 1;
+    let (base_high, limit_high) = if is_wide { (base_high, limit_high) } else { (0, 0) };
+    [base(plain)..limit(plain) + 1, (base_high | base(ahead))..(limit_high | limit(ahead)).saturating_add(1)]
+}
+
+#[cfg(test)]
+mod tests;
