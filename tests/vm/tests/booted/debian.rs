@@ -45,14 +45,24 @@ fn made() -> Option<PathBuf> {
     corpora.chain([cache.join("demo/base")]).find(|tree| tree.join("etc/debian_version").is_file())
 }
 
-/// The files of [`PACKAGES`] as they lie on this host.
+/// The files of [`PACKAGES`] as they lie on this host; `None` on one that is no Debian.
 fn installed() -> Option<Tree> {
     let tree = Tree::new();
-    // One that is not installed is a word on stderr; a file that was removed since is none.
-    let copy = "dpkg-query -L \"$@\" 2>/dev/null | sort -u | tar -c --no-recursion --ignore-failed-read -T - 2>/dev/null | \
-        tar -x -p -C \"$0\"";
-    let copied = Command::new("sh").args(["-c", copy]).arg(tree.path()).args(PACKAGES).status().unwrap();
-    (copied.success() && tree.at("usr/share").is_dir()).then_some(tree)
+    // A package that is not installed, and a file that was removed since, are words on stderr. Where /bin leads to /usr/bin the packages
+    // still say /bin, and the same of its likes.
+    let copy = r##"command -v dpkg-query >/dev/null || exit 3
+        merged='s#^/\(s\?bin\|lib[^/]*\)/#/usr&#'
+        [ -L /bin ] || merged=
+        dpkg-query -L -- $PACKAGES 2>/dev/null | sed "$merged" | sort -u >list
+        tar -c --no-recursion --ignore-failed-read -T list -C / 2>/dev/null | tar -x -p -C $TREE"##;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", copy]).env("PACKAGES", PACKAGES.join(" ")).env("TREE", tree.path());
+    match command.current_dir(folder.path()).status().unwrap().code() {
+        Some(0) => Some(tree),
+        Some(3) => None,
+        other => panic!("copying what is installed here ended with {other:?}"),
+    }
 }
 
 #[test]

@@ -149,6 +149,8 @@ fn reserved_bytes_in_use() {
         ("entry", records + layouts::entry::RESERVED.offset),
         ("end of a page of entries", 2 * PAGE_SIZE - 1),
         ("end of a page of chunks", 3 * PAGE_SIZE - 1),
+        ("empty words of a page of entries", 2 * PAGE_SIZE - 100),
+        ("empty words of a page of chunks", 2 * PAGE_SIZE + PAGE_SIZE / 2),
     ] {
         assert!(with(&[(at, &[1])]).is_some(), "{what}");
     }
