@@ -161,7 +161,7 @@ impl Peer {
     }
 
     fn dhcp(&mut self, input: &mut Input<'_>) -> Vec<u8> {
-        let kind = input.choose(&[if input.0.len() % 2 == 0 { 2 } else { 5 }, 2, 5, 6, 1, 9]);
+        let kind = input.choose(&[if input.0.len().is_multiple_of(2) { 2 } else { 5 }, 2, 5, 6, 1, 9]);
         let address = input.address(OURS);
         let mut options = vec![53, 1, kind];
         let mut option = |code: u8, value: &[u8]| {

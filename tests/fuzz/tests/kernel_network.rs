@@ -1,10 +1,10 @@
-//! The kernel's network before random steps of whoever is on the wire: `PLYOS_NET_RUNS` says how many, by default some thousand.
+//! The kernel's network before random steps of whoever is on the wire: `PLYOS_NET_RUNS` says how many, by default some ten thousand.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use plyos_test_fuzz::network::{Reached, run};
 
 /// Runs without the variable: some seconds.
-const RUNS: u64 = 3000;
+const RUNS: u64 = 20_000;
 
 #[test]
 fn frames_of_whoever_is_on_the_wire_end_in_answers_or_nothing() {
