@@ -6,8 +6,18 @@ use plyos_test_architecture::dependencies::{Allowed, Role, Table, below, faults,
 use plyos_test_architecture::workspace::{Member, Use, members, read};
 
 /// Crates from the registry that are `no_std` without their default features and do no I/O.
-const PURE: [&str; 9] =
-    ["blake3", "sha2", "ed25519-dalek", "serde", "serde_json", "thiserror", "base64", "smoltcp", "spin"];
+const PURE: [&str; 10] = [
+    "blake3",
+    "sha2",
+    "ed25519-dalek",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "base64",
+    "smoltcp",
+    "spin",
+    "unicode-width",
+];
 
 fn table() -> Result<Table, String> {
     parse(&read("docs/architecture.md")?)

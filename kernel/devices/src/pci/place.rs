@@ -51,16 +51,13 @@ impl Places {
 
     /// Takes a range away.
     pub fn claim(&mut self, range: Range<u64>) {
-        let mut left = Vec::new();
-        for free in &self.free {
-            left.push(free.start.max(range.end)..free.end);
-            left.push(free.start..free.end.min(range.start));
+        // A claim of nothing would cut in two.
+        if range.is_empty() {
+            return;
         }
-        // A claim of nothing cuts nothing out.
-        if !range.is_empty() {
-            left.retain(|piece| !piece.is_empty());
-            self.free = left;
-        }
+        let parts =
+            |free: &Range<u64>| [free.start.max(range.end)..free.end, free.start..free.end.min(range.start)];
+        self.free = self.free.iter().flat_map(parts).filter(|part| !part.is_empty()).collect();
     }
 
     /// Takes away where a function answers: its windows, and what a bridge passes on.

@@ -127,17 +127,15 @@ fn reached(
     all: &[Function],
     places: &mut Option<Places>,
 ) -> Result<(Pci, bool), PciError> {
-    for turn in 0..=WINDOWS {
+    for given in 0..WINDOWS {
         match Pci::new(function, kind) {
-            Ok(pci) => return Ok((pci, turn > 0)),
-            Err(PciError::NoAddress(number)) if function.is_on_first_bus() && turn < WINDOWS => {
+            Err(PciError::NoAddress(number)) if function.is_on_first_bus() => {
                 places.get_or_insert_with(|| free_places(all)).give(&mut function, number)?;
             }
-            Err(error) => return Err(error),
+            reached => return reached.map(|pci| (pci, given > 0)),
         }
     }
-    // A function with an address for each window that asks for more.
-    Err(PciError::Missing("common"))
+    Pci::new(function, kind).map(|pci| (pci, true))
 }
 
 /// Where nothing is: neither in the loader's memory map, nor by what any function says.
