@@ -13,9 +13,12 @@ use serde_json::{Value, json};
 use super::disk::names;
 use super::{PATIENCE, Vm, config};
 
-/// Port of the slots' bus, and of the bits of those to be emptied (QEMU's docs/specs/acpi_pci_hotplug, for its q35).
+/// Ports of q35 (QEMU's docs/specs/acpi_pci_hotplug): which bus, the slots on it that wait to be emptied, and those to be.
 const SELECT_BUS: u16 = 0xcd0;
+const WAITING: u16 = 0xcc4;
 const EJECT: u16 = 0xcc8;
+/// More buses with slots than any machine here has.
+const BUSES: u32 = 16;
 
 impl Vm {
     /// From now on every request to this disk fails.
@@ -50,18 +53,28 @@ impl Vm {
             wait_for("the ports", || UnixStream::connect(self.folder.path().join(config::PORTS)).ok());
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut ports = BufReader::new(stream);
-        let mut write = |port: u16, value: u32| {
-            let line = format!("outl {port:#x} {value:#x}\n");
-            ports.get_mut().write_all(line.as_bytes()).unwrap();
+        let mut ask = |line: String| {
+            ports.get_mut().write_all(format!("{line}\n").as_bytes()).unwrap();
             let mut answer = String::new();
             ports.read_line(&mut answer).unwrap();
-            assert!(answer.starts_with("OK"), "{line}: {answer}");
+            answer
+                .trim_end()
+                .strip_prefix("OK")
+                .unwrap_or_else(|| panic!("{line}: {answer}"))
+                .trim()
+                .to_owned()
         };
-        // Every slot has a bus of its own and is the only place on it; those of other slots wait for nothing, and nothing happens.
-        for bus in 0..16 {
-            write(SELECT_BUS, bus);
-            write(EJECT, 1);
+        // Every slot has a bus of its own; on one of them something waits for consent.
+        let mut given = 0;
+        for bus in 0..BUSES {
+            ask(format!("outl {SELECT_BUS:#x} {bus}"));
+            let waiting = ask(format!("inl {WAITING:#x}"));
+            if u32::from_str_radix(waiting.trim_start_matches("0x"), 16).unwrap() != 0 {
+                ask(format!("outl {EJECT:#x} {waiting}"));
+                given += 1;
+            }
         }
+        assert_eq!(given, 1, "slots that wait to be emptied");
         monitor.wait_for("DEVICE_DELETED");
     }
 
