@@ -8,14 +8,14 @@ use thiserror::Error;
 
 /// Which queue of a device: its number in the specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line(pub u16);
+pub struct QueueIndex(pub u16);
 
-/// A request under way: the number of its slot, below the queue's depth.
+/// A request under way: the number of its buffer, below the queue's depth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(pub u8);
 
 impl Ticket {
-    /// For tables with an entry for each slot.
+    /// For tables with an entry for each buffer.
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
@@ -69,23 +69,24 @@ pub trait Device {
 
     /// Starts a request: `send` is copied, an answer of up to `receive` bytes in these parts is asked for. No part is empty.
     /// The last part is preset to [`UNWRITTEN`], so that an answer that the device did not write is none. The device may not look at it before [`Device::notify`].
-    fn submit(&mut self, line: Line, send: &[&[u8]], receive: &[usize]) -> Result<Ticket, Fault>;
+    fn submit(&mut self, queue: QueueIndex, send: &[&[u8]], receive: &[usize]) -> Result<Ticket, Fault>;
 
     /// Tells the device that there are requests.
-    fn notify(&mut self, line: Line);
+    fn notify(&mut self, queue: QueueIndex);
 
     /// Asks the device to interrupt once it has an answer. It does so at most until the next [`Device::finished`]; whoever rests
     /// must call this before each time. True if there is an answer already: then nothing interrupts, do not rest.
-    fn listen(&mut self, line: Line) -> bool;
+    fn listen(&mut self, queue: QueueIndex) -> bool;
 
     /// The next request that has ended, in the order of the device.
-    fn finished(&mut self, line: Line) -> Result<Option<Finished>, Fault>;
+    fn finished(&mut self, queue: QueueIndex) -> Result<Option<Finished>, Fault>;
 
     /// Copies out of the answer of a request that has ended, from byte `at` of all its parts together.
-    fn copy_out(&mut self, line: Line, ticket: Ticket, at: usize, out: &mut [u8]) -> Result<(), Fault>;
+    fn copy_out(&mut self, queue: QueueIndex, ticket: Ticket, at: usize, out: &mut [u8])
+    -> Result<(), Fault>;
 
     /// Gives the slot of a request that has ended back.
-    fn release(&mut self, line: Line, ticket: Ticket);
+    fn release(&mut self, queue: QueueIndex, ticket: Ticket);
 }
 
 /// Times that settings are read again when they change meanwhile. A device that always changes them is not believed.

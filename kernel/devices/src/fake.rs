@@ -10,7 +10,7 @@ use std::vec::Vec;
 use core::time::Duration;
 
 use crate::device::UNWRITTEN;
-use crate::{Clock, Device, Fault, Finished, Line, Shape, Ticket};
+use crate::{Clock, Device, Fault, Finished, QueueIndex, Shape, Ticket};
 
 /// A clock that moves by a tick at each look and by more at each rest.
 #[derive(Clone, Default)]
@@ -36,7 +36,7 @@ impl Clock for Ticks {
 
 /// One request as the device sees it.
 pub struct Request {
-    pub line: Line,
+    pub queue: QueueIndex,
     pub sent: Vec<Vec<u8>>,
     pub room: usize,
     ticket: Ticket,
@@ -57,7 +57,7 @@ pub struct Wires {
     pub broken: Rc<Cell<bool>>,
     /// The most requests that were under way at once.
     pub most: Rc<Cell<usize>>,
-    /// Slots that are taken.
+    /// Buffers that are taken.
     pub taken: Rc<Cell<usize>>,
     /// Times that somebody asked for an interrupt.
     pub listened: Rc<Cell<usize>>,
@@ -65,8 +65,8 @@ pub struct Wires {
     pub notified: Rc<Cell<usize>>,
 }
 
-/// A queue's slots: `None` free, empty vector under way, else the answer.
-struct Slots {
+/// A queue's buffers: `None` free, empty vector under way, else the answer.
+struct Buffers {
     shape: Shape,
     answers: Vec<Option<Vec<u8>>>,
 }
@@ -76,7 +76,7 @@ pub struct FakeDevice {
     pub settings: Vec<u8>,
     pub restless: Cell<bool>,
     pub wires: Wires,
-    slots: Vec<Slots>,
+    buffers: Vec<Buffers>,
     requests: VecDeque<Request>,
     answering: Rc<RefCell<Answering>>,
     version: Cell<u32>,
@@ -89,9 +89,9 @@ impl FakeDevice {
             settings,
             restless: Cell::new(false),
             wires: Wires::default(),
-            slots: shapes
+            buffers: shapes
                 .iter()
-                .map(|shape| Slots { shape: *shape, answers: vec![None; shape.depth.into()] })
+                .map(|shape| Buffers { shape: *shape, answers: vec![None; shape.depth.into()] })
                 .collect(),
             requests: VecDeque::new(),
             answering: Rc::new(RefCell::new(answering)),
@@ -99,8 +99,8 @@ impl FakeDevice {
         }
     }
 
-    fn slots(&mut self, line: Line) -> &mut Slots {
-        &mut self.slots[usize::from(line.0)]
+    fn buffers(&mut self, queue: QueueIndex) -> &mut Buffers {
+        &mut self.buffers[usize::from(queue.0)]
     }
 }
 
@@ -121,34 +121,34 @@ impl Device for FakeDevice {
         self.version.get()
     }
 
-    fn submit(&mut self, line: Line, send: &[&[u8]], receive: &[usize]) -> Result<Ticket, Fault> {
+    fn submit(&mut self, queue: QueueIndex, send: &[&[u8]], receive: &[usize]) -> Result<Ticket, Fault> {
         let sent: Vec<Vec<u8>> = send.iter().map(|part| part.to_vec()).collect();
         let room = receive.iter().sum::<usize>();
         assert!(sent.iter().all(|part| !part.is_empty()) && receive.iter().all(|part| *part > 0));
-        let slots = self.slots(line);
-        if sent.iter().map(Vec::len).sum::<usize>() + room > slots.shape.room {
+        let buffers = self.buffers(queue);
+        if sent.iter().map(Vec::len).sum::<usize>() + room > buffers.shape.room {
             return Err(Fault::TooLarge);
         }
-        let free = slots.answers.iter().position(Option::is_none).ok_or(Fault::Full)?;
-        slots.answers[free] = Some(Vec::new());
+        let free = buffers.answers.iter().position(Option::is_none).ok_or(Fault::Full)?;
+        buffers.answers[free] = Some(Vec::new());
         let ticket = Ticket(free.try_into().unwrap());
-        self.requests.push_back(Request { line, sent, room, ticket, seen: false });
+        self.requests.push_back(Request { queue, sent, room, ticket, seen: false });
         self.wires.taken.set(self.wires.taken.get() + 1);
         self.wires.most.set(self.wires.most.get().max(self.wires.taken.get()));
         Ok(ticket)
     }
 
-    fn notify(&mut self, _line: Line) {
+    fn notify(&mut self, _queue: QueueIndex) {
         self.wires.notified.set(self.wires.notified.get() + 1);
         self.requests.iter_mut().for_each(|request| request.seen = true);
     }
 
-    fn listen(&mut self, _line: Line) -> bool {
+    fn listen(&mut self, _queue: QueueIndex) -> bool {
         self.wires.listened.set(self.wires.listened.get() + 1);
         false
     }
 
-    fn finished(&mut self, line: Line) -> Result<Option<Finished>, Fault> {
+    fn finished(&mut self, queue: QueueIndex) -> Result<Option<Finished>, Fault> {
         if self.wires.broken.get() {
             return Err(Fault::Broken);
         }
@@ -161,27 +161,33 @@ impl Device for FakeDevice {
         }
         for at in order {
             let request = &self.requests[at];
-            if request.line != line || !request.seen {
+            if request.queue != queue || !request.seen {
                 continue;
             }
             let Some((mut bytes, written)) = (self.answering.borrow_mut())(request) else { continue };
             let (ticket, room) = (request.ticket, request.room);
             bytes.resize(room, UNWRITTEN);
             self.requests.remove(at);
-            self.slots(line).answers[ticket.index()] = Some(bytes);
+            self.buffers(queue).answers[ticket.index()] = Some(bytes);
             return Ok(Some(Finished { ticket, written: written.min(room) }));
         }
         Ok(None)
     }
 
-    fn copy_out(&mut self, line: Line, ticket: Ticket, at: usize, out: &mut [u8]) -> Result<(), Fault> {
-        let answer = self.slots(line).answers[ticket.index()].as_ref().expect("a request that has ended");
+    fn copy_out(
+        &mut self,
+        queue: QueueIndex,
+        ticket: Ticket,
+        at: usize,
+        out: &mut [u8],
+    ) -> Result<(), Fault> {
+        let answer = self.buffers(queue).answers[ticket.index()].as_ref().expect("a request that has ended");
         out.copy_from_slice(answer.get(at..at + out.len()).ok_or(Fault::TooLarge)?);
         Ok(())
     }
 
-    fn release(&mut self, line: Line, ticket: Ticket) {
-        assert!(self.slots(line).answers[ticket.index()].take().is_some(), "released twice");
+    fn release(&mut self, queue: QueueIndex, ticket: Ticket) {
+        assert!(self.buffers(queue).answers[ticket.index()].take().is_some(), "released twice");
         self.wires.taken.set(self.wires.taken.get() - 1);
     }
 }

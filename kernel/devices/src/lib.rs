@@ -1,4 +1,4 @@
-//! What the kernel makes of its devices: a disk, a seed of chance, a place on the network.
+//! What the kernel makes of its devices: a disk, a seed of entropy, a place on the network.
 //!
 //! Everything here speaks to hardware through [`Device`], which `plyos-kernel-machine` implements over virtio's queues,
 //! and knows the time from a [`Clock`]. So the same code runs against hostile devices in tests on the host. Devices are
@@ -23,7 +23,7 @@ pub mod pci;
 mod seed;
 
 pub use clock::Clock;
-pub use device::{Device, Fault, Finished, Line, Shape, Ticket, UNWRITTEN};
+pub use device::{Device, Fault, Finished, QueueIndex, Shape, Ticket, UNWRITTEN};
 pub use disk::{Activity, Disk, DiskCounts, DiskError, Reason};
 pub use seed::{SeedError, seed};
 
@@ -40,7 +40,7 @@ pub mod wants {
     /// One queue of requests.
     pub const DISK_QUEUES: &[Shape] = &[crate::disk::SHAPE];
 
-    /// Of a source of chance: nothing.
+    /// Of a source of entropy: nothing.
     pub const SEED_FEATURES: u64 = VERSION_1;
     /// One queue of empty buffers.
     pub const SEED_QUEUES: &[Shape] = &[crate::seed::SHAPE];

@@ -3,7 +3,7 @@
 use core::hint::spin_loop;
 use core::time::Duration;
 
-use crate::{Clock, Device, Line};
+use crate::{Clock, Device, QueueIndex};
 
 /// How long to ask again and again before letting time pass: most requests end sooner than an interrupt would tell.
 const EAGER: Duration = Duration::from_millis(1);
@@ -30,7 +30,7 @@ impl Patience {
         &self,
         clock: &impl Clock,
         device: &mut impl Device,
-        line: Line,
+        queue: QueueIndex,
     ) -> Result<(), Silent> {
         let waited = clock.now().saturating_sub(self.since);
         if waited >= self.limit {
@@ -38,7 +38,7 @@ impl Patience {
         }
         if waited < EAGER {
             spin_loop();
-        } else if !device.listen(line) {
+        } else if !device.listen(queue) {
             clock.rest();
         }
         Ok(())

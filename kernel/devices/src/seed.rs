@@ -1,11 +1,11 @@
-//! Chance from a virtio source of it, for sequence numbers and keys of hash maps.
+//! Entropy from a virtio source of it, for sequence numbers and keys of hash maps.
 
 use core::time::Duration;
 
 use thiserror::Error;
 
 use crate::patience::{Patience, Silent};
-use crate::{Clock, Device, Fault, Line, Shape};
+use crate::{Clock, Device, Fault, QueueIndex, Shape};
 
 /// Bytes asked for at once, and the most that one seed has.
 const ROOM: usize = 64;
@@ -13,9 +13,9 @@ const ROOM: usize = 64;
 /// One queue of empty buffers.
 pub(crate) const SHAPE: Shape = Shape { depth: 2, room: ROOM };
 
-const REQUESTS: Line = Line(0);
+const REQUESTS: QueueIndex = QueueIndex(0);
 
-/// How long the device may think. A host that is short of chance itself may take a while.
+/// How long the device may think. A host that is short of entropy itself may take a while.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why there is no seed.
@@ -25,13 +25,13 @@ pub enum SeedError {
     #[error("a seed has at most {ROOM} bytes")]
     TooLong,
     /// No answer in time.
-    #[error("the source of chance does not answer")]
+    #[error("the source of entropy does not answer")]
     Silent,
     /// It says that it answered, and gave nothing.
-    #[error("the source of chance gave nothing")]
+    #[error("the source of entropy gave nothing")]
     Nothing,
     /// It could not be spoken to.
-    #[error("the source of chance: {0}")]
+    #[error("the source of entropy: {0}")]
     Fault(#[from] Fault),
 }
 

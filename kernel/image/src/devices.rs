@@ -51,18 +51,18 @@ pub struct Devices {
 
 /// Finds and starts all devices.
 pub fn start(words: &CommandLine) -> Devices {
-    let (mut disks, mut net, mut chance) = (Vec::new(), None, None);
+    let (mut disks, mut net, mut entropy) = (Vec::new(), None, None);
     for (place, found) in find(words) {
         match found.map(|found| (found.kind, found)) {
             Ok((Kind::Disk, found)) => disks.extend(disk(&name(disks.len()), found)),
-            Ok((Kind::Chance, found)) if chance.is_none() => chance = random(found),
+            Ok((Kind::Entropy, found)) if entropy.is_none() => entropy = random(found),
             Ok((Kind::Network, found)) if net.is_none() && words.net => net = Some(found),
             Ok((kind, _)) => told!(Debug, "{place}: a {kind:?} device that is not used"),
             Err(error) => unusable(&place, &error),
         }
     }
-    // Hard to guess if there is a source of chance.
-    let seed = chance.unwrap_or_else(|| cpu::timestamp() ^ clock::now().unwrap_or_default().rotate_left(40));
+    // Hard to guess if there is a source of entropy.
+    let seed = entropy.unwrap_or_else(|| cpu::timestamp() ^ clock::now().unwrap_or_default().rotate_left(40));
     Devices { disks, net: net.and_then(|found| card(found, seed)) }
 }
 
@@ -115,7 +115,7 @@ fn random(found: Found) -> Option<u64> {
     let mut bytes = [0; 8];
     match seed(&mut device, &Uptime, &mut bytes) {
         Ok(()) => {
-            told!(Debug, "{place}: a source of chance");
+            told!(Debug, "{place}: a source of entropy");
             Some(u64::from_le_bytes(bytes) ^ cpu::timestamp())
         }
         Err(error) => {

@@ -1,4 +1,4 @@
-//! The settings of a PCI function as anything: what the kernel takes for registers lies in the windows that the function has, and an
+//! The settings of a PCI function as anything: what the kernel takes for registers lies in the BARs that the function has, and an
 //! honest function is left as it was found.
 #![allow(clippy::indexing_slicing, reason = "registers are bytes, and there are 64 words of them")]
 
@@ -11,7 +11,7 @@ use plyos_kernel_devices::pci::{
 const COMMAND: u8 = 1;
 const WINDOWS: u8 = 4;
 
-/// A function of 64 words. Each window has bits that can be set.
+/// A function of 64 words. Each BAR has bits that can be set.
 struct Function {
     words: [u32; 64],
     masks: [u32; 6],
@@ -42,7 +42,7 @@ impl ConfigSpace for Function {
     }
 }
 
-/// As QEMU shows a disk: a 64-bit window 4 of 16 KiB, capabilities from 0x84 down. Pairs of word and value.
+/// As QEMU shows a disk: a 64-bit BAR 4 of 16 KiB, capabilities from 0x84 down. Pairs of word and value.
 const DISK: [(usize, u32); 22] = [
     (0, 0x1042_1af4),
     (1, 0x0010_0003),
@@ -88,7 +88,7 @@ pub fn pci(data: &[u8]) {
             _ => *place = u32::from(*d).wrapping_neg(),
         }
     }
-    let (before, decoded) = (function.words, windows(&function));
+    let (before, decoded) = (function.words, bars(&function));
     let found = virtio_regions(&mut function);
     let _ = (identity(&function), bus_behind(&function), interrupt_line(&function));
     if flaky == 0 {
@@ -103,18 +103,18 @@ pub fn pci(data: &[u8]) {
         {
             let end = region.address.checked_add(region.length.into());
             assert!(end.is_some() && region.length > 0, "{region:?} wraps around");
-            let inside = |window: &(u64, u64)| {
-                window.0 <= region.address && region.address + u64::from(region.length) <= window.1
+            let inside = |bar: &(u64, u64)| {
+                bar.0 <= region.address && region.address + u64::from(region.length) <= bar.1
             };
-            assert!(flaky != 0 || decoded.iter().any(inside), "{region:?} is in no window of {decoded:?}");
+            assert!(flaky != 0 || decoded.iter().any(inside), "{region:?} is in no bar of {decoded:?}");
         }
     }
     enable(&mut function);
     disable(&mut function);
 }
 
-/// Start and end of each window of memory, by the masks.
-fn windows(function: &Function) -> Vec<(u64, u64)> {
+/// Start and end of each BAR of memory, by the masks.
+fn bars(function: &Function) -> Vec<(u64, u64)> {
     let mut found = Vec::new();
     for number in 0..6 {
         let (value, mask) = (function.words[4 + number], function.masks[number]);

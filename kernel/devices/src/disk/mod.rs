@@ -22,7 +22,7 @@ use plyos_blockstore::BlockDevice;
 
 use crate::device::setting_u64;
 use crate::patience::{Patience, Silent};
-use crate::{Clock, Device, Fault, Line, Shape, Ticket};
+use crate::{Clock, Device, Fault, QueueIndex, Shape, Ticket};
 pub use error::{Activity, DiskError, Reason};
 use pieces::{LARGEST_BLOCK, PIECE, Piece, Pieces, SECTOR};
 use queue::{Answer, Data, Queue, status, submit, take_in};
@@ -48,7 +48,7 @@ const CAPACITY: usize = 0;
 const BLOCK: usize = 20;
 
 /// The only queue.
-const REQUESTS: Line = Line(0);
+const REQUESTS: QueueIndex = QueueIndex(0);
 
 /// How long a device that has answered everything so far may be silent. Long, for a host under load may stop a machine for
 /// seconds, and an error here is an error of a file.

@@ -7,7 +7,7 @@ use core::cell::Cell;
 use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
-use crate::{Device, Fault, Finished, Line, Shape};
+use crate::{Device, Fault, Finished, QueueIndex, Shape};
 
 /// `VIRTIO_NET_F_MAC`: the settings begin with the card's address.
 pub(crate) const ADDRESS: u64 = 1 << 5;
@@ -25,8 +25,8 @@ pub(crate) const RECEIVE_SHAPE: Shape = Shape { depth: 16, room: HEAD + FRAME };
 /// Frames on their way out.
 pub(crate) const TRANSMIT_SHAPE: Shape = Shape { depth: 16, room: HEAD + FRAME };
 
-const RECEIVE: Line = Line(0);
-const TRANSMIT: Line = Line(1);
+const RECEIVE: QueueIndex = QueueIndex(0);
+const TRANSMIT: QueueIndex = QueueIndex(1);
 
 /// What went through a card. All since start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -113,12 +113,12 @@ impl<D: Device> Link<D> {
         self.broken.is_none() && self.device.listen(RECEIVE)
     }
 
-    /// The next request of `line` that has ended.
-    fn finished(&mut self, line: Line) -> Option<Finished> {
+    /// The next request of `queue` that has ended.
+    fn finished(&mut self, queue: QueueIndex) -> Option<Finished> {
         if self.broken.is_some() {
             return None;
         }
-        match self.device.finished(line) {
+        match self.device.finished(queue) {
             Ok(finished) => finished,
             Err(fault) => {
                 self.broken = Some(fault);

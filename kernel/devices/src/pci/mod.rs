@@ -1,16 +1,16 @@
 //! What a PCI function tells of itself: whether it is a virtio device, and where its registers lie.
 //!
 //! Pure: the settings come through [`ConfigSpace`]. Everything in them is a claim. A list of capabilities may go round in
-//! circles, a region may wrap around or lie outside its window; all of that is an error here, so that what maps the
-//! registers can rely on [`Regions`]. The windows are in `window`; [`place`] gives one an address where firmware gave none.
+//! circles, a region may wrap around or lie outside its BAR; all of that is an error here, so that what maps the
+//! registers can rely on [`Regions`]. The BARs are in `bar`; [`place`] gives one an address where firmware gave none.
 
+mod bar;
 pub mod place;
 #[cfg(test)]
 mod tests;
-mod window;
 
+use bar::Bar;
 use thiserror::Error;
-use window::Window;
 
 /// The 256 bytes of settings of one function. Registers are given by their byte offset, a multiple of four.
 pub trait ConfigSpace {
@@ -28,8 +28,8 @@ pub enum Kind {
     Network,
     /// A disk.
     Disk,
-    /// A source of chance.
-    Chance,
+    /// A source of entropy.
+    Entropy,
 }
 
 impl Kind {
@@ -38,7 +38,7 @@ impl Kind {
         match number {
             1 => Some(Self::Network),
             2 => Some(Self::Disk),
-            4 => Some(Self::Chance),
+            4 => Some(Self::Entropy),
             _ => None,
         }
     }
@@ -49,7 +49,7 @@ impl Kind {
         match (vendor, device) {
             (0x1af4, 0x1000) => Some(Self::Network),
             (0x1af4, 0x1001) => Some(Self::Disk),
-            (0x1af4, 0x1005) => Some(Self::Chance),
+            (0x1af4, 0x1005) => Some(Self::Entropy),
             (0x1af4, 0x1040..) => Self::of(u32::from(device) - 0x1040),
             _ => None,
         }
@@ -89,14 +89,14 @@ pub enum PciError {
     /// No capability tells where these registers are.
     #[error("it does not tell where its {0} registers are")]
     Missing(&'static str),
-    /// The registers are too few, misaligned, or outside of their window.
-    #[error("its {0} registers do not fit their window")]
+    /// The registers are too few, misaligned, or outside of their BAR.
+    #[error("its {0} registers do not fit their BAR")]
     Misplaced(&'static str),
-    /// It tells of a window that it does not have, or that is no memory.
-    #[error("its window {0} is no memory")]
-    NoWindow(u8),
-    /// The window has no address: the firmware gave it none, and there is no place for it.
-    #[error("its window {0} has no address")]
+    /// It tells of a BAR that it does not have, or that is no memory.
+    #[error("its BAR {0} is no memory")]
+    NoBar(u8),
+    /// The BAR has no address: the firmware gave it none, and there is no place for it.
+    #[error("its BAR {0} has no address")]
     NoAddress(u8),
 }
 
@@ -152,7 +152,7 @@ pub fn interrupt_line(config: &impl ConfigSpace) -> Option<u8> {
     (matches!(pin, 1..=4) && line < 16).then_some(line)
 }
 
-/// Lets the function answer at its windows, and nothing more: what it was told before it may go on doing, so it is reset before it
+/// Lets the function answer at its BARs, and nothing more: what it was told before it may go on doing, so it is reset before it
 /// may reach memory ([`enable`]).
 pub fn answer(config: &mut impl ConfigSpace) {
     let command = config.read(COMMAND) & 0xffff;
@@ -165,7 +165,7 @@ pub fn is_bridge(config: &impl ConfigSpace) -> bool {
     base == 0x06
 }
 
-/// Lets the function answer at its windows, read and write memory, and use its interrupt line if it has one.
+/// Lets the function answer at its BARs, read and write memory, and use its interrupt line if it has one.
 pub fn enable(config: &mut impl ConfigSpace) {
     let quiet = if interrupt_line(config).is_some() { 0 } else { COMMAND_NO_LINE_INTERRUPT };
     let command = config.read(COMMAND) & 0xffff & !COMMAND_NO_LINE_INTERRUPT;
@@ -200,7 +200,7 @@ pub fn virtio_regions(config: &mut impl ConfigSpace) -> Result<Regions, PciError
         // What would run over the end of the settings is not a whole capability.
         if id == VENDOR && length >= 16 && at <= 0xf0 {
             let claim = Claim {
-                window: low(config.read(at + 4)),
+                bar: low(config.read(at + 4)),
                 offset: config.read(at + 8),
                 length: config.read(at + 12),
             };
@@ -217,18 +217,18 @@ pub fn virtio_regions(config: &mut impl ConfigSpace) -> Result<Regions, PciError
         at = next & 0xfc;
     }
     let [_, common, notify, interrupt, own] = found;
-    // Each window is measured once: the function is deaf meanwhile, and an emulator maps its memory anew.
-    let mut windows: [Option<(u64, u64)>; 6] = [None; 6];
+    // Each BAR is measured once: the function is deaf meanwhile, and an emulator maps its memory anew.
+    let mut bars: [Option<(u64, u64)>; 6] = [None; 6];
     let mut resolve = |claim: Option<Claim>, name, least, align| {
         let claim = claim.ok_or(PciError::Missing(name))?;
-        let known = windows.get_mut(usize::from(claim.window)).ok_or(PciError::NoWindow(claim.window))?;
+        let known = bars.get_mut(usize::from(claim.bar)).ok_or(PciError::NoBar(claim.bar))?;
         let measured = match *known {
             Some(measured) => measured,
             None => {
-                let Window { address, size, .. } =
-                    Window::measure(config, claim.window).ok_or(PciError::NoWindow(claim.window))?;
+                let Bar { address, size, .. } =
+                    Bar::measure(config, claim.bar).ok_or(PciError::NoBar(claim.bar))?;
                 if address == 0 {
-                    return Err(PciError::NoAddress(claim.window));
+                    return Err(PciError::NoAddress(claim.bar));
                 }
                 *known.insert((address, size))
             }
@@ -251,13 +251,13 @@ const NOTIFY: u8 = 2;
 /// What a capability says of some registers.
 #[derive(Debug, Clone, Copy)]
 struct Claim {
-    window: u8,
+    bar: u8,
     offset: u32,
     length: u32,
 }
 
 impl Claim {
-    /// In a window with this start and size.
+    /// In a BAR with this start and size.
     fn resolve(
         self,
         (start, size): (u64, u64),

@@ -1,22 +1,22 @@
-//! Addresses for windows that firmware gave none: below 4 GiB, where the host bridge passes on what is no memory.
+//! Addresses for BARs that firmware gave none: below 4 GiB, where the host bridge passes on what is no memory.
 //!
-//! Pure: what memory and other functions take is claimed first ([`Places::claim`], [`Places::claim_of`]), then a function's windows are
+//! Pure: what memory and other functions take is claimed first ([`Places::claim`], [`Places::claim_of`]), then a function's BARs are
 //! placed ([`Places::give`]), from the top down. Nothing that is claimed is given, and nothing twice. Only for functions on bus 0: what
-//! lies behind a bridge is reached through the bridge's own window, which is not made here.
+//! lies behind a bridge is reached through the bridge's own BAR, which is not made here.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::window::{MOST, Window};
+use super::bar::{Bar, MOST};
 use super::{ConfigSpace, PciError, is_bridge_to_pci};
 
 /// Where the chip set's own registers begin: interrupt controllers, timers, the firmware's flash.
 const TOP: u64 = 0xfec0_0000;
 /// Nothing is placed below: old devices, and on every machine memory, whether its map tells or not.
 const BOTTOM: u64 = 0x1000_0000;
-/// Windows are apart by pages, for registers are mapped by pages.
+/// BARs are apart by pages, for registers are mapped by pages.
 const LEAST: u64 = 4096;
-/// Largest window that is placed: a virtio device's registers are some KiB.
+/// Largest BAR that is placed: a virtio device's registers are some KiB.
 const LARGEST: u64 = 16 << 20;
 
 /// Windows of a bridge to another bus (PCI-to-PCI Bridge Architecture 1.2, 3.2.5): memory, then memory that can be read ahead.
@@ -60,31 +60,31 @@ impl Places {
         self.free = self.free.iter().flat_map(parts).filter(|part| !part.is_empty()).collect();
     }
 
-    /// Takes away where a function answers: its windows, and what a bridge passes on.
+    /// Takes away where a function answers: its BARs, and what a bridge passes on.
     pub fn claim_of(&mut self, config: &mut impl ConfigSpace) {
         let is_bridge = is_bridge_to_pci(config);
         let mut number = 0;
         while number < if is_bridge { 2 } else { MOST } {
-            let window = Window::measure(config, number);
-            if let Some(window) = window.filter(|window| window.address != 0) {
-                self.claim(window.address..window.address.saturating_add(window.size));
+            let bar = Bar::measure(config, number);
+            if let Some(bar) = bar.filter(|bar| bar.address != 0) {
+                self.claim(bar.address..bar.address.saturating_add(bar.size));
             }
-            number += if window.is_some_and(|window| window.is_wide) { 2 } else { 1 };
+            number += if bar.is_some_and(|bar| bar.is_wide) { 2 } else { 1 };
         }
         if is_bridge {
             behind(config).into_iter().for_each(|range| self.claim(range));
         }
     }
 
-    /// Gives a window of a function an address.
+    /// Gives a BAR of a function an address.
     ///
     /// # Errors
     /// [`PciError::NoAddress`]: there is no place that is large enough, or the function does not take it.
     pub fn give(&mut self, config: &mut impl ConfigSpace, number: u8) -> Result<(), PciError> {
         let none = PciError::NoAddress(number);
-        let mut window = Window::measure(config, number).ok_or(none)?;
-        let room = window.size.max(LEAST);
-        if window.address != 0 || window.size > LARGEST {
+        let mut bar = Bar::measure(config, number).ok_or(none)?;
+        let room = bar.size.max(LEAST);
+        if bar.address != 0 || bar.size > LARGEST {
             return Err(none);
         }
         let last = |free: &Range<u64>| {
@@ -94,20 +94,20 @@ impl Places {
         let start = self.free.iter().find_map(last).ok_or(none)?;
         // Also where the function does not take it: nobody knows then where it answers.
         self.claim(start..start + room);
-        if window.put(config, start) { Ok(()) } else { Err(none) }
+        if bar.put(config, start) { Ok(()) } else { Err(none) }
     }
 }
 
-/// Takes the addresses away from all of a function's windows of memory, for tests of this: they are then given anew.
+/// Takes the addresses away from all of a function's BARs of memory, for tests of this: they are then given anew.
 pub fn forget(config: &mut impl ConfigSpace) {
     let mut number = 0;
     while number < MOST {
-        let window = Window::measure(config, number);
-        if let Some(mut window) = window {
+        let bar = Bar::measure(config, number);
+        if let Some(mut bar) = bar {
             // One that stays is used as it is.
-            let _ = window.put(config, 0);
+            let _ = bar.put(config, 0);
         }
-        number += if window.is_some_and(|window| window.is_wide) { 2 } else { 1 };
+        number += if bar.is_some_and(|bar| bar.is_wide) { 2 } else { 1 };
     }
 }
 

@@ -3,10 +3,10 @@
 use super::*;
 use std::vec::Vec;
 
-/// Settings in memory; the windows answer to being measured.
+/// Settings in memory; the BARs answer to being measured.
 pub(super) struct Fake {
     pub(super) words: [u32; 64],
-    /// Of each window; 0 for none, and for the upper half of one of 64 bits.
+    /// Of each BAR; 0 for none, and for the upper half of one of 64 bits.
     pub(super) sizes: [u64; 6],
 }
 
@@ -23,7 +23,7 @@ impl ConfigSpace for Fake {
                 (0, 0) => before,
                 // The upper half of an address.
                 (0, size) => value & (size.wrapping_neg() >> 32) as u32,
-                // The lowest bits say what kind of window it is, and cannot be set.
+                // The lowest bits say what kind of BAR it is, and cannot be set.
                 (size, _) => value & size.wrapping_neg() as u32 & !0xf | before & 0xf,
             },
             // The upper half of this one tells, and cannot be set.
@@ -33,7 +33,7 @@ impl ConfigSpace for Fake {
     }
 }
 
-/// As QEMU shows a disk: a 64-bit window 4 of 16 KiB, capabilities from 0x84 down.
+/// As QEMU shows a disk: a 64-bit BAR 4 of 16 KiB, capabilities from 0x84 down.
 pub(super) fn disk() -> Fake {
     let mut fake = Fake { words: [0; 64], sizes: [0, 0, 0, 0, 0x4000, 0] };
     let mut set = |register: u8, words: &[u32]| {
@@ -80,16 +80,16 @@ fn claims_that_do_not_fit_are_refused() {
         fake.words[usize::from(register) / 4] = value;
         virtio_regions(&mut fake).unwrap_err()
     };
-    // Wraps around 32 bits, ends beyond the window, too short, misaligned, an odd step.
+    // Wraps around 32 bits, ends beyond the BAR, too short, misaligned, an odd step.
     assert_eq!(spoil(0x58, 0xffff_f000), PciError::Misplaced("common"));
     assert_eq!(spoil(0x58, 0x3004), PciError::Misplaced("common"));
     assert_eq!(spoil(0x5c, COMMON - 1), PciError::Misplaced("common"));
     assert_eq!(spoil(0x58, 2), PciError::Misplaced("common"));
     assert_eq!(spoil(0x94, 3), PciError::Misplaced("notification"));
-    // A window that does not exist, that is ports, that nobody gave an address.
-    assert_eq!(spoil(0x54, 6), PciError::NoWindow(6));
-    assert_eq!(spoil(0x54, 255), PciError::NoWindow(255));
-    assert_eq!(spoil(0x20, 0xc001), PciError::NoWindow(4));
+    // A BAR that does not exist, that is ports, that nobody gave an address.
+    assert_eq!(spoil(0x54, 6), PciError::NoBar(6));
+    assert_eq!(spoil(0x54, 255), PciError::NoBar(255));
+    assert_eq!(spoil(0x20, 0xc001), PciError::NoBar(4));
     assert_eq!(spoil(0x50, 0x0510_4009), PciError::Missing("common"));
     let mut unset = disk();
     (unset.words[8], unset.words[9]) = (0x0c, 0);
@@ -97,7 +97,7 @@ fn claims_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn any_settings_end_in_regions_inside_one_window_or_an_error() {
+fn any_settings_end_in_regions_inside_one_bar_or_an_error() {
     // Chance of its own kind: a generator with a fixed start, so that a failure comes again.
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut chance = || {
@@ -163,7 +163,7 @@ fn bridges_of_any_kind_are_told_from_devices() {
 #[test]
 fn ids_of_both_ways_are_known() {
     assert_eq!(Kind::of_function(0x1af4, 0x1000), Some(Kind::Network));
-    assert_eq!(Kind::of_function(0x1af4, 0x1044), Some(Kind::Chance));
+    assert_eq!(Kind::of_function(0x1af4, 0x1044), Some(Kind::Entropy));
     assert_eq!(Kind::of_function(0x1af4, 0x1040), None);
     assert_eq!(Kind::of_function(0x8086, 0x1000), None);
 }

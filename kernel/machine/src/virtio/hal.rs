@@ -31,7 +31,7 @@ unsafe impl Hal for Memory {
     }
 
     unsafe fn share(buffer: NonNull<[u8]>, _direction: BufferDirection) -> DeviceAddr {
-        // Buffers are slots, in frames that follow each other. Another one would be a defect of this crate, and a wrong address
+        // Buffers are buffers, in frames that follow each other. Another one would be a defect of this crate, and a wrong address
         // would let a device write where it must not.
         match translate(buffer.as_ptr().cast()) {
             Some(at) => at.0,

@@ -1,12 +1,12 @@
 //! Virtio devices: finding them, starting them, and their queues as [`Device`].
 //!
 //! [`on_pci`] and [`in_memory`] find; [`Found::start`] gives a [`Started`], which the drivers of `plyos_kernel_devices` use. The
-//! parts: [`transport`] (registers of both kinds), [`slots`] (one queue and its memory), [`hal`] (memory for virtio-drivers).
+//! parts: [`transport`] (registers of both kinds), [`buffers`] (one queue and its memory), [`hal`] (memory for virtio-drivers).
 //!
 //! A device that breaks the rules is cut off: reset, and over PCI without the right to reach memory.
 
+mod buffers;
 mod hal;
-mod slots;
 mod transport;
 
 use alloc::boxed::Box;
@@ -15,7 +15,7 @@ use core::fmt;
 
 use plyos_kernel_devices::pci::place::{Places, forget};
 use plyos_kernel_devices::pci::{Kind, PciError, Region, disable, identity, interrupt_line, is_bridge};
-use plyos_kernel_devices::{Device, Fault, Finished, Line, Shape, Ticket};
+use plyos_kernel_devices::{Device, Fault, Finished, QueueIndex, Shape, Ticket};
 use virtio_drivers::PAGE_SIZE;
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
@@ -24,8 +24,8 @@ use crate::boot::RegionKind;
 use crate::pci::{Function, functions};
 use crate::registers::Registers;
 use crate::{interrupts, memory};
+use buffers::{Buffers, Ring};
 use hal::Memory;
-use slots::{Ring, Slots};
 use transport::{Mmio, Pci, Way, either};
 
 /// Where a device is, for people.
@@ -116,7 +116,7 @@ pub fn on_pci(anew: bool) -> Vec<(Place, Result<Found, StartError>)> {
     all.iter().filter_map(known).collect()
 }
 
-/// Windows of a function that can be placed.
+/// BARs of a function that can be placed.
 const WINDOWS: usize = 6;
 
 /// A function with its registers mapped, and whether it was given an address for that. What is free is found out when it is first
@@ -161,7 +161,7 @@ pub fn in_memory(address: u64, length: u32, irq: u32) -> Result<Found, StartErro
     let kind = match mmio.inner.device_type() {
         DeviceType::Network => Kind::Network,
         DeviceType::Block => Kind::Disk,
-        DeviceType::EntropySource => Kind::Chance,
+        DeviceType::EntropySource => Kind::Entropy,
         _ => return Err(StartError::Nothing),
     };
     let interrupt = u8::try_from(irq).ok().filter(|irq| *irq < 16);
@@ -195,7 +195,7 @@ impl Found {
         }
     }
 
-    fn prepare(&mut self, wanted: u64, shapes: &[Shape]) -> Result<(u64, Vec<Slots>), StartError> {
+    fn prepare(&mut self, wanted: u64, shapes: &[Shape]) -> Result<(u64, Vec<Buffers>), StartError> {
         // 1. Reset.
         let mut status = DeviceStatus::empty();
         either!(&mut self.way, way => way.set_status(status));
@@ -226,8 +226,8 @@ impl Found {
         let mut queues = Vec::new();
         for (number, shape) in (0..).zip(shapes) {
             let parts = if self.kind == Kind::Disk { DISK_PARTS } else { 2 };
-            let ring = either!(&mut self.way, way => ring(way, number, Slots::entries(*shape, parts)))?;
-            queues.push(Slots::new(ring, *shape).ok_or(StartError::Memory)?);
+            let ring = either!(&mut self.way, way => ring(way, number, Buffers::entries(*shape, parts)))?;
+            queues.push(Buffers::new(ring, *shape).ok_or(StartError::Memory)?);
         }
         // 8. Go.
         status |= DeviceStatus::DRIVER_OK;
@@ -268,16 +268,16 @@ pub struct Started {
     /// Its line at the 8259 controllers.
     interrupt: Option<u8>,
     features: u64,
-    queues: Vec<Slots>,
+    queues: Vec<Buffers>,
     broken: bool,
 }
 
 impl Started {
-    fn queue(&mut self, line: Line) -> Result<&mut Slots, Fault> {
+    fn queue(&mut self, queue: QueueIndex) -> Result<&mut Buffers, Fault> {
         if self.broken {
             return Err(Fault::Broken);
         }
-        self.queues.get_mut(usize::from(line.0)).ok_or(Fault::Broken)
+        self.queues.get_mut(usize::from(queue.0)).ok_or(Fault::Broken)
     }
 
     /// Ends a device that broke the rules.
@@ -316,18 +316,18 @@ impl Device for Started {
         either!(&self.way, way => way.read_config_generation())
     }
 
-    fn submit(&mut self, line: Line, send: &[&[u8]], receive: &[usize]) -> Result<Ticket, Fault> {
-        let submitted = self.queue(line).and_then(|queue| queue.submit(send, receive));
+    fn submit(&mut self, queue: QueueIndex, send: &[&[u8]], receive: &[usize]) -> Result<Ticket, Fault> {
+        let submitted = self.queue(queue).and_then(|queue| queue.submit(send, receive));
         self.check(submitted)
     }
 
-    fn notify(&mut self, line: Line) {
+    fn notify(&mut self, queue: QueueIndex) {
         if !self.broken {
-            either!(&mut self.way, way => way.notify(line.0));
+            either!(&mut self.way, way => way.notify(queue.0));
         }
     }
 
-    fn listen(&mut self, line: Line) -> bool {
+    fn listen(&mut self, queue: QueueIndex) -> bool {
         if self.broken {
             return false;
         }
@@ -338,20 +338,26 @@ impl Device for Started {
         }
         // Last, so that what came before is seen. What comes between here and resting may be told before anybody rests: then
         // the tick ends the rest.
-        self.queue(line).is_ok_and(Slots::listen)
+        self.queue(queue).is_ok_and(Buffers::listen)
     }
 
-    fn finished(&mut self, line: Line) -> Result<Option<Finished>, Fault> {
-        let finished = self.queue(line).and_then(Slots::finished);
+    fn finished(&mut self, queue: QueueIndex) -> Result<Option<Finished>, Fault> {
+        let finished = self.queue(queue).and_then(Buffers::finished);
         self.check(finished)
     }
 
-    fn copy_out(&mut self, line: Line, ticket: Ticket, at: usize, out: &mut [u8]) -> Result<(), Fault> {
-        self.queue(line)?.copy_out(ticket, at, out)
+    fn copy_out(
+        &mut self,
+        queue: QueueIndex,
+        ticket: Ticket,
+        at: usize,
+        out: &mut [u8],
+    ) -> Result<(), Fault> {
+        self.queue(queue)?.copy_out(ticket, at, out)
     }
 
-    fn release(&mut self, line: Line, ticket: Ticket) {
-        if let Ok(queue) = self.queue(line) {
+    fn release(&mut self, queue: QueueIndex, ticket: Ticket) {
+        if let Ok(queue) = self.queue(queue) {
             queue.release(ticket);
         }
     }

@@ -100,7 +100,7 @@ impl Transport for Pci {
         match self.kind {
             Kind::Network => DeviceType::Network,
             Kind::Disk => DeviceType::Block,
-            Kind::Chance => DeviceType::EntropySource,
+            Kind::Entropy => DeviceType::EntropySource,
         }
     }
 

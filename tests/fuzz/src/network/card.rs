@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use plyos_kernel_devices::{Device, Fault, Finished, Line, Ticket, wants};
+use plyos_kernel_devices::{Device, Fault, Finished, QueueIndex, Ticket, wants};
 
 /// Address of the card.
 pub const MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
@@ -36,7 +36,7 @@ pub struct Card {
 impl Card {
     /// A card at this wire.
     pub fn new(wire: Wire) -> Self {
-        let slots = [0, 1].map(|line| vec![None; wants::NET_QUEUES[line].depth.into()]);
+        let slots = [0, 1].map(|queue| vec![None; wants::NET_QUEUES[queue].depth.into()]);
         Self { wire, slots, sending: VecDeque::new(), waiting: VecDeque::new() }
     }
 }
@@ -55,15 +55,15 @@ impl Device for Card {
         0
     }
 
-    fn submit(&mut self, line: Line, send: &[&[u8]], receive: &[usize]) -> Result<Ticket, Fault> {
-        let shape = wants::NET_QUEUES[usize::from(line.0)];
+    fn submit(&mut self, queue: QueueIndex, send: &[&[u8]], receive: &[usize]) -> Result<Ticket, Fault> {
+        let shape = wants::NET_QUEUES[usize::from(queue.0)];
         let room = send.iter().map(|part| part.len()).sum::<usize>() + receive.iter().sum::<usize>();
         assert!(room <= shape.room, "a request of {room} bytes in a queue for {}", shape.room);
-        let slots = &mut self.slots[usize::from(line.0)];
+        let slots = &mut self.slots[usize::from(queue.0)];
         let free = slots.iter().position(Option::is_none).ok_or(Fault::Full)?;
         slots[free] = Some(Vec::new());
         let ticket = Ticket(free as u8);
-        if line == Line(0) {
+        if queue == QueueIndex(0) {
             self.waiting.push_back(ticket);
         } else {
             self.sending.push_back(ticket);
@@ -72,14 +72,14 @@ impl Device for Card {
         Ok(ticket)
     }
 
-    fn notify(&mut self, _line: Line) {}
+    fn notify(&mut self, _line: QueueIndex) {}
 
-    fn listen(&mut self, _line: Line) -> bool {
+    fn listen(&mut self, _line: QueueIndex) -> bool {
         false
     }
 
-    fn finished(&mut self, line: Line) -> Result<Option<Finished>, Fault> {
-        if line == Line(1) {
+    fn finished(&mut self, queue: QueueIndex) -> Result<Option<Finished>, Fault> {
+        if queue == QueueIndex(1) {
             let ticket = if self.wire.held.get() { None } else { self.sending.pop_front() };
             return Ok(ticket.map(|ticket| Finished { ticket, written: 0 }));
         }
@@ -95,14 +95,20 @@ impl Device for Card {
         Ok(Some(Finished { ticket, written }))
     }
 
-    fn copy_out(&mut self, line: Line, ticket: Ticket, at: usize, out: &mut [u8]) -> Result<(), Fault> {
-        let slot = self.slots[usize::from(line.0)][ticket.index()].as_ref().ok_or(Fault::Broken)?;
+    fn copy_out(
+        &mut self,
+        queue: QueueIndex,
+        ticket: Ticket,
+        at: usize,
+        out: &mut [u8],
+    ) -> Result<(), Fault> {
+        let slot = self.slots[usize::from(queue.0)][ticket.index()].as_ref().ok_or(Fault::Broken)?;
         out.copy_from_slice(slot.get(at..at + out.len()).ok_or(Fault::TooLarge)?);
         Ok(())
     }
 
-    fn release(&mut self, line: Line, ticket: Ticket) {
-        let slot = self.slots[usize::from(line.0)][ticket.index()].take();
+    fn release(&mut self, queue: QueueIndex, ticket: Ticket) {
+        let slot = self.slots[usize::from(queue.0)][ticket.index()].take();
         assert!(slot.is_some(), "a slot was given back twice");
     }
 }

@@ -15,7 +15,7 @@ use smoltcp::wire::{
 };
 
 use super::super::*;
-use crate::Line;
+use crate::QueueIndex;
 use crate::fake::{FakeDevice, Request, Wires};
 use crate::wants;
 
@@ -99,7 +99,7 @@ fn card(from: &Wire, to: &Wire, features: u64) -> FakeDevice {
     let (from, to, head) =
         (Rc::clone(from), Rc::clone(to), if features & wants::VERSION_1 == 0 { 10 } else { 12 });
     let answering = Box::new(move |request: &Request| {
-        if request.line == Line(1) {
+        if request.queue == QueueIndex(1) {
             assert_eq!(request.sent[0], vec![0; head]);
             to.borrow_mut().push_back(request.sent[1].clone());
             return Some((Vec::new(), 0));

@@ -1,15 +1,15 @@
-//! Places beside the memory and the windows of a machine, and on machines that say odd things.
+//! Places beside the memory and the BARs of a machine, and on machines that say odd things.
 
 use super::super::tests::{Fake, disk};
 use super::*;
 use crate::pci::{Region, virtio_regions};
 
-const WINDOW: usize = 8;
+const BAR: usize = 8;
 
 /// The disk as a machine without firmware leaves it.
 fn unplaced() -> Fake {
     let mut fake = disk();
-    (fake.words[WINDOW], fake.words[WINDOW + 1]) = (0x0c, 0);
+    (fake.words[BAR], fake.words[BAR + 1]) = (0x0c, 0);
     fake
 }
 
@@ -32,26 +32,26 @@ fn a_disk_without_an_address_gets_one_and_is_understood() {
     let (mut places, mut fake) = (Places::new(q35()), unplaced());
     // Another function has the highest place.
     let mut other = disk();
-    (other.words[WINDOW], other.words[WINDOW + 1]) = (0xfebf_c00c, 0);
+    (other.words[BAR], other.words[BAR + 1]) = (0xfebf_c00c, 0);
     places.claim_of(&mut other);
     assert_eq!(virtio_regions(&mut fake), Err(PciError::NoAddress(4)));
     assert_eq!(places.give(&mut fake, 4), Ok(()));
     let regions = virtio_regions(&mut fake).unwrap();
     assert_eq!(regions.common, Region { address: 0xfebf_8000, length: 0x1000 });
-    assert_eq!((fake.words[WINDOW], fake.words[WINDOW + 1]), (0xfebf_800c, 0), "its kind stays");
+    assert_eq!((fake.words[BAR], fake.words[BAR + 1]), (0xfebf_800c, 0), "its kind stays");
     assert_eq!(fake.words[1], disk().words[1], "it answers as before");
     // One that has an address keeps it, and the next one gets another.
     assert_eq!(places.give(&mut fake, 4), Err(PciError::NoAddress(4)));
     let mut next = unplaced();
     assert_eq!(places.give(&mut next, 4), Ok(()));
-    assert_eq!(next.words[WINDOW], 0xfebf_400c);
+    assert_eq!(next.words[BAR], 0xfebf_400c);
 }
 
 #[test]
 fn a_function_that_forgot_its_address_is_placed_again() {
     let mut fake = disk();
     forget(&mut fake);
-    assert_eq!((fake.words[WINDOW], fake.words[WINDOW + 1]), (0x0c, 0));
+    assert_eq!((fake.words[BAR], fake.words[BAR + 1]), (0x0c, 0));
     assert_eq!(Places::new(q35()).give(&mut fake, 4), Ok(()));
     assert!(virtio_regions(&mut fake).is_ok());
 }
@@ -61,14 +61,14 @@ fn there_is_not_always_a_place() {
     let refused = |places: &mut Places, fake: &mut Fake| {
         assert_eq!(places.give(fake, 4), Err(PciError::NoAddress(4)));
     };
-    // All of it is memory, or claimed; the hole is smaller than the window.
+    // All of it is memory, or claimed; the hole is smaller than the BAR.
     refused(&mut Places::new([(0..TOP, true)]), &mut unplaced());
     refused(&mut Places::new([(0..1 << 20, true), (BOTTOM..1 << 32, false)]), &mut unplaced());
     refused(&mut Places::new([(0..TOP - 0x2000, true)]), &mut unplaced());
-    // A window that is far too large, one of ports, none.
+    // A BAR that is far too large, one of ports, none.
     for spoil in [
         |fake: &mut Fake| fake.sizes[4] = LARGEST * 2,
-        |fake: &mut Fake| fake.words[WINDOW] = 1,
+        |fake: &mut Fake| fake.words[BAR] = 1,
         |fake: &mut Fake| fake.sizes[4] = 0,
     ] {
         let mut fake = unplaced();
@@ -98,7 +98,7 @@ fn a_place_that_was_not_taken_is_given_to_nobody_else() {
     assert_eq!(places.give(&mut Stubborn(unplaced()), 4), Err(PciError::NoAddress(4)));
     let mut next = unplaced();
     assert_eq!(places.give(&mut next, 4), Ok(()));
-    assert_eq!(next.words[WINDOW], 0xfebf_800c);
+    assert_eq!(next.words[BAR], 0xfebf_800c);
 }
 
 #[test]
@@ -112,13 +112,13 @@ fn what_a_bridge_passes_on_is_claimed() {
     places.claim_of(&mut bridge);
     let mut fake = unplaced();
     assert_eq!(places.give(&mut fake, 4), Ok(()));
-    assert_eq!(fake.words[WINDOW], 0xfe9f_c00c);
+    assert_eq!(fake.words[BAR], 0xfe9f_c00c);
     (bridge.words[8], bridge.words[9]) = (0x0000_fff0, 0x0000_fff0);
     let mut places = Places::new(q35());
     places.claim_of(&mut bridge);
     let mut fake = unplaced();
     assert_eq!(places.give(&mut fake, 4), Ok(()));
-    assert_eq!(fake.words[WINDOW], 0xfebf_c00c, "windows that are closed claim nothing");
+    assert_eq!(fake.words[BAR], 0xfebf_c00c, "BARs that are closed claim nothing");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn nothing_is_given_that_is_claimed_or_given() {
             let mut fake = unplaced();
             fake.sizes[4] = 16 << chance(24);
             if places.give(&mut fake, 4).is_ok() {
-                let address = u64::from(fake.words[WINDOW] & !0xf);
+                let address = u64::from(fake.words[BAR] & !0xf);
                 let range = address..address + fake.sizes[4];
                 assert!(address.is_multiple_of(fake.sizes[4]) && address.is_multiple_of(LEAST));
                 assert!(BOTTOM <= range.start && range.end <= TOP);

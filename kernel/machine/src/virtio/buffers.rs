@@ -1,8 +1,8 @@
 //! One queue: a ring of virtio-drivers, and memory of its own for each request.
 //!
 //! virtio-drivers keeps copies of what it wrote, so that a device cannot mislead it about its own list. Left to its user, and done
-//! here: that an answer belongs to a request that is under way ([`Slots::owners`]), that the length a device claims is not more
-//! than it was given, and that memory outlives the device's use of it. Slots are never lent out: bytes are copied in before and
+//! here: that an answer belongs to a request that is under way ([`Buffers::owners`]), that the length a device claims is not more
+//! than it was given, and that memory outlives the device's use of it. Buffers are never lent out: bytes are copied in before and
 //! copied out after.
 
 use alloc::boxed::Box;
@@ -64,18 +64,18 @@ impl<const SIZE: usize> Ring for VirtQueue<Memory, SIZE> {
     }
 }
 
-/// What a slot is at.
+/// What a buffer is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Free,
-    /// The device may read and write the slot.
+    /// The device may read and write the buffer.
     UnderWay,
     /// It has said that it will not any more; `written` bytes are its answer.
     Ended,
 }
 
 /// Memory for one request: what is sent, then room for the answer.
-struct Slot {
+struct Buffer {
     memory: *mut u8,
     state: State,
     /// Lengths of the parts; 0 where there is none.
@@ -83,7 +83,7 @@ struct Slot {
     receive: [usize; PARTS],
 }
 
-impl Slot {
+impl Buffer {
     fn sent(&self) -> usize {
         self.send.iter().sum()
     }
@@ -100,7 +100,7 @@ impl Slot {
             at = at.wrapping_add(length);
             here
         };
-        // SAFETY: I17: both lie in the slot's frames (`submit` has checked the sum), one after the other, so none aliases another;
+        // SAFETY: I17: both lie in the buffer's frames (`submit` has checked the sum), one after the other, so none aliases another;
         // nobody else has a reference into them.
         let send = self.send.map(|length| unsafe { slice::from_raw_parts(next(length), length) });
         // SAFETY: I17, as above.
@@ -112,33 +112,33 @@ impl Slot {
 }
 
 /// A queue.
-pub(super) struct Slots {
+pub(super) struct Buffers {
     ring: Box<dyn Ring>,
     room: usize,
-    slots: Vec<Slot>,
-    /// Which slot's request a ring's entry heads.
+    buffers: Vec<Buffer>,
+    /// Which buffer's request a ring's entry heads.
     owners: [Option<u8>; LARGEST],
     /// Whether the device was asked to interrupt.
     listening: bool,
 }
 
-impl Slots {
+impl Buffers {
     /// Entries that a ring needs for a queue of this shape, as a power of two that there is a ring for.
     pub(super) fn entries(shape: Shape, parts: usize) -> usize {
         (usize::from(shape.depth) * parts).next_power_of_two()
     }
 
-    /// A queue over a ring. `None` if there is no memory. Its slots' frames are never given back: a device that was started may
+    /// A queue over a ring. `None` if there is no memory. Its buffers' frames are never given back: a device that was started may
     /// write to them until the end.
     pub(super) fn new(ring: Box<dyn Ring>, shape: Shape) -> Option<Self> {
         let pages = shape.room.div_ceil(virtio_drivers::PAGE_SIZE);
-        let slot = || {
+        let buffer = || {
             let PhysAddr(at) = frames::allocate_contiguous(pages)?;
             let memory = direct_map(PhysAddr(at));
-            Some(Slot { memory, state: State::Free, send: [0; PARTS], receive: [0; PARTS] })
+            Some(Buffer { memory, state: State::Free, send: [0; PARTS], receive: [0; PARTS] })
         };
-        let slots = (0..shape.depth).map(|_| slot()).collect::<Option<Vec<_>>>()?;
-        Some(Self { ring, room: shape.room, slots, owners: [None; LARGEST], listening: false })
+        let buffers = (0..shape.depth).map(|_| buffer()).collect::<Option<Vec<_>>>()?;
+        Some(Self { ring, room: shape.room, buffers, owners: [None; LARGEST], listening: false })
     }
 
     pub(super) fn submit(
@@ -146,38 +146,38 @@ impl Slots {
         send: &[&[u8]],
         receive: &[usize],
     ) -> core::result::Result<Ticket, Fault> {
-        let number = self.slots.iter().position(|slot| slot.state == State::Free).ok_or(Fault::Full)?;
+        let number = self.buffers.iter().position(|buffer| buffer.state == State::Free).ok_or(Fault::Full)?;
         let ticket = Ticket(u8::try_from(number).map_err(|_| Fault::Full)?);
-        let slot = self.slots.get_mut(number).ok_or(Fault::Full)?;
+        let buffer = self.buffers.get_mut(number).ok_or(Fault::Full)?;
         let lengths = send.iter().map(|part| part.len()).chain(receive.iter().copied());
         let total = lengths.clone().try_fold(0usize, usize::checked_add).ok_or(Fault::TooLarge)?;
         let empty = lengths.clone().any(|length| length == 0) || total == 0;
         if total > self.room || send.len() > PARTS || receive.len() > PARTS || empty {
             return Err(Fault::TooLarge);
         }
-        (slot.send, slot.receive) = ([0; PARTS], [0; PARTS]);
-        for (to, part) in slot.send.iter_mut().zip(send) {
+        (buffer.send, buffer.receive) = ([0; PARTS], [0; PARTS]);
+        for (to, part) in buffer.send.iter_mut().zip(send) {
             *to = part.len();
         }
-        for (to, length) in slot.receive.iter_mut().zip(receive) {
+        for (to, length) in buffer.receive.iter_mut().zip(receive) {
             *to = *length;
         }
-        let mut at = slot.memory;
+        let mut at = buffer.memory;
         for part in send {
-            // SAFETY: I17: the slot is free, so no device uses it, and the sum of all parts fits into its frames.
+            // SAFETY: I17: the buffer is free, so no device uses it, and the sum of all parts fits into its frames.
             unsafe { at.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
             at = at.wrapping_add(part.len());
         }
         if let Some(last) = receive.last() {
             // SAFETY: I17, as above: the last part ends where the sum does.
-            unsafe { slot.memory.wrapping_add(total - last).write_bytes(UNWRITTEN, *last) };
+            unsafe { buffer.memory.wrapping_add(total - last).write_bytes(UNWRITTEN, *last) };
         }
-        // SAFETY: I17: the slot's frames stay, and nobody touches them before the state is `Ended`.
-        let added = slot.with_parts(|send, receive| unsafe { self.ring.add(send, receive) });
+        // SAFETY: I17: the buffer's frames stay, and nobody touches them before the state is `Ended`.
+        let added = buffer.with_parts(|send, receive| unsafe { self.ring.add(send, receive) });
         let token =
             added.map_err(|error| if error == Error::QueueFull { Fault::Full } else { Fault::Broken })?;
         *self.owners.get_mut(usize::from(token)).ok_or(Fault::Broken)? = Some(ticket.0);
-        slot.state = State::UnderWay;
+        buffer.state = State::UnderWay;
         Ok(ticket)
     }
 
@@ -195,13 +195,13 @@ impl Slots {
         }
         let Some(token) = self.ring.peek() else { return Ok(None) };
         let owner = self.owners.get_mut(usize::from(token)).and_then(Option::take).ok_or(Fault::Broken)?;
-        let slot = self.slots.get_mut(usize::from(owner)).ok_or(Fault::Broken)?;
-        // SAFETY: I17: `owners` has the slot whose parts were added when `token` was given, and they have not changed since.
-        let popped = slot.with_parts(|send, receive| unsafe { self.ring.pop(token, send, receive) });
+        let buffer = self.buffers.get_mut(usize::from(owner)).ok_or(Fault::Broken)?;
+        // SAFETY: I17: `owners` has the buffer whose parts were added when `token` was given, and they have not changed since.
+        let popped = buffer.with_parts(|send, receive| unsafe { self.ring.pop(token, send, receive) });
         // Another token than at the first look: the device changed it in between.
         let claimed = popped.map_err(|_| Fault::Broken)?;
-        slot.state = State::Ended;
-        let written = usize::try_from(claimed).unwrap_or(usize::MAX).min(slot.received());
+        buffer.state = State::Ended;
+        let written = usize::try_from(claimed).unwrap_or(usize::MAX).min(buffer.received());
         Ok(Some(Finished { ticket: Ticket(owner), written }))
     }
 
@@ -211,24 +211,26 @@ impl Slots {
         at: usize,
         out: &mut [u8],
     ) -> core::result::Result<(), Fault> {
-        let slot = self
-            .slots
+        let buffer = self
+            .buffers
             .get(ticket.index())
-            .filter(|slot| slot.state == State::Ended)
+            .filter(|buffer| buffer.state == State::Ended)
             .ok_or(Fault::TooLarge)?;
-        if at.checked_add(out.len()).is_none_or(|end| end > slot.received()) {
+        if at.checked_add(out.len()).is_none_or(|end| end > buffer.received()) {
             return Err(Fault::TooLarge);
         }
-        let from = slot.memory.wrapping_add(slot.sent() + at);
-        // SAFETY: I17: inside the slot; `out` is not, for slots are never lent. A device that breaks the rules may still write
+        let from = buffer.memory.wrapping_add(buffer.sent() + at);
+        // SAFETY: I17: inside the buffer; `out` is not, for buffers are never lent. A device that breaks the rules may still write
         // here: then the copy holds some mixture, which is what comes from such a device anyway.
         unsafe { out.as_mut_ptr().copy_from_nonoverlapping(from, out.len()) };
         Ok(())
     }
 
     pub(super) fn release(&mut self, ticket: Ticket) {
-        if let Some(slot) = self.slots.get_mut(ticket.index()).filter(|slot| slot.state == State::Ended) {
-            slot.state = State::Free;
+        if let Some(buffer) =
+            self.buffers.get_mut(ticket.index()).filter(|buffer| buffer.state == State::Ended)
+        {
+            buffer.state = State::Free;
         }
     }
 }

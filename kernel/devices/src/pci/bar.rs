@@ -1,14 +1,14 @@
-//! The windows of a function (base address registers): how large they are, where they lie, and moving one.
+//! The BARs of a function (base address registers): how large they are, where they lie, and moving one.
 
 use super::{COMMAND, COMMAND_IO, COMMAND_MEMORY, ConfigSpace};
 
-const WINDOWS: u8 = 0x10;
-/// Windows of a function that is no bridge.
+const BARS: u8 = 0x10;
+/// BARs of a function that is no bridge.
 pub(super) const MOST: u8 = 6;
 
-/// A window of memory.
+/// A BAR of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Window {
+pub(super) struct Bar {
     /// Which of the six; one of 64 bits takes the next one too.
     pub number: u8,
     /// Physical address; 0 where nobody gave it one.
@@ -19,8 +19,8 @@ pub(super) struct Window {
     pub is_wide: bool,
 }
 
-impl Window {
-    /// Measures a window. `None` where there is none, or none of memory, or one that cannot be.
+impl Bar {
+    /// Measures a BAR. `None` where there is none, or none of memory, or one that cannot be.
     pub(super) fn measure(config: &mut impl ConfigSpace, number: u8) -> Option<Self> {
         let register = register(number)?;
         let value = config.read(register);
@@ -35,13 +35,13 @@ impl Window {
         });
         let address = u64::from(high) << 32 | u64::from(low & !0xf);
         let size = (u64::from(high_mask) << 32 | u64::from(low_mask & !0xf)).wrapping_neg();
-        // No bit that can be set: there is no window.
+        // No bit that can be set: there is no BAR.
         let exists = is_wide || low_mask & !0xf != 0;
         let possible = exists && size.is_power_of_two() && address.checked_add(size).is_some();
         possible.then_some(Self { number, address, size, is_wide })
     }
 
-    /// Writes another address. Whether the window is there then, and nowhere else.
+    /// Writes another address. Whether the BAR is there then, and nowhere else.
     pub(super) fn put(&mut self, config: &mut impl ConfigSpace, address: u64) -> bool {
         let Some(register) = register(self.number) else { return false };
         let [low, high] = [address as u32, (address >> 32) as u32];
@@ -57,10 +57,10 @@ impl Window {
 }
 
 fn register(number: u8) -> Option<u8> {
-    (number < MOST).then_some(WINDOWS + 4 * number)
+    (number < MOST).then_some(BARS + 4 * number)
 }
 
-/// Changes settings of windows while the function answers nowhere.
+/// Changes settings of BARs while the function answers nowhere.
 fn deaf<C: ConfigSpace, T>(config: &mut C, change: impl FnOnce(&mut C) -> T) -> T {
     let command = config.read(COMMAND) & 0xffff;
     config.write(COMMAND, command & !(COMMAND_IO | COMMAND_MEMORY));
@@ -69,7 +69,7 @@ fn deaf<C: ConfigSpace, T>(config: &mut C, change: impl FnOnce(&mut C) -> T) -> 
     result
 }
 
-/// A window's register, and which of its bits can be set.
+/// A BAR's register, and which of its bits can be set.
 fn probe(config: &mut impl ConfigSpace, register: u8) -> (u32, u32) {
     let value = config.read(register);
     config.write(register, u32::MAX);
