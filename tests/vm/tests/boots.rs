@@ -8,6 +8,7 @@
 )]
 
 use plyos_test_vm::vm::{Config, Kind, Vm};
+use serde_json::json;
 
 #[test]
 fn without_a_disk_there_is_the_rescue_prompt() {
@@ -57,6 +58,30 @@ fn a_mistake_of_the_kernel_is_told_and_ends_the_machine() {
         assert!(ended.debug_status().is_some(), "{mistake}: {ended:?}: {written}");
         assert!(written.to_lowercase().contains(said), "{mistake}: {written}");
         assert!(written.contains(" kernel_main + 0x"), "{mistake}: no backtrace with names: {written}");
+    }
+}
+
+#[test]
+fn after_a_panic_it_stands_still_or_starts_again_as_it_was_told() {
+    for kind in Kind::BOTH {
+        // The last word counts; QEMU is told to end instead of starting again.
+        let mut reset = Vm::start(&Config::new(kind).words("panic=reset provoke=null-read"));
+        let ended = reset.wait();
+        assert!(ended.is_off() && reset.written().contains("page fault"), "{kind:?}: {ended:?}");
+        let mut halted = Vm::start(&Config::new(kind).words("panic=halt provoke=null-read"));
+        halted.read_until("kernel_main + 0x");
+        let status = halted.monitor().run("query-status", &json!({}));
+        assert_eq!(status["status"], "running", "it stands still, so that somebody can read");
+        assert!(!halted.written().contains("plyos> "));
+    }
+}
+
+#[test]
+fn reboot_starts_again() {
+    for kind in Kind::BOTH {
+        let mut vm = Vm::boot(&Config::new(kind));
+        vm.type_bytes(b"reboot\r");
+        assert!(vm.end().is_off(), "{kind:?}");
     }
 }
 
