@@ -7,6 +7,7 @@ use core::cell::Cell;
 use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
+use super::allowance::Allowance;
 use crate::{Device, Fault, Finished, QueueIndex, Shape};
 
 /// `VIRTIO_NET_F_MAC`: the settings begin with the card's address.
@@ -39,7 +40,7 @@ pub struct LinkCounts {
     pub sent: u64,
     /// Their bytes.
     pub sent_bytes: u64,
-    /// Frames that were too short or too long, or for which there was no room.
+    /// Frames that were too short or too long, for which there was no room, or that were too many answers of DHCP.
     pub dropped: u64,
 }
 
@@ -52,6 +53,8 @@ pub(crate) struct Link<D> {
     sending: u8,
     /// Set once the device could not be spoken to; nothing goes in or out any more.
     broken: Option<Fault>,
+    /// Of DHCP's answers.
+    allowance: Allowance,
     counts: Cell<LinkCounts>,
 }
 
@@ -59,7 +62,8 @@ impl<D: Device> Link<D> {
     /// A card on a device that was started with [`crate::wants::NET_FEATURES`] and [`crate::wants::NET_QUEUES`].
     pub(crate) fn new(device: D) -> Self {
         let head = if device.features() & crate::wants::VERSION_1 != 0 { HEAD } else { OLD_HEAD };
-        let mut link = Self { device, head, sending: 0, broken: None, counts: Cell::default() };
+        let (allowance, counts) = (Allowance::default(), Cell::default());
+        let mut link = Self { device, head, sending: 0, broken: None, allowance, counts };
         link.offer_room();
         link
     }
@@ -128,7 +132,7 @@ impl<D: Device> Link<D> {
     }
 
     /// The next frame that came. One that cannot be a frame is passed over, a bounded number at a time.
-    fn take(&mut self) -> Option<Vec<u8>> {
+    fn take(&mut self, now: Instant) -> Option<Vec<u8>> {
         for _ in 0..RECEIVE_SHAPE.depth {
             let Finished { ticket, written } = self.finished(RECEIVE)?;
             let length = written.saturating_sub(self.head).min(FRAME);
@@ -136,7 +140,7 @@ impl<D: Device> Link<D> {
             let copied = self.device.copy_out(RECEIVE, ticket, self.head, &mut frame);
             self.device.release(RECEIVE, ticket);
             self.offer_room();
-            if copied.is_ok() && length >= ETHERNET_HEAD {
+            if copied.is_ok() && length >= ETHERNET_HEAD && self.allowance.takes(&frame, now) {
                 self.count(|counts| {
                     counts.received = counts.received.saturating_add(1);
                     counts.received_bytes = counts.received_bytes.saturating_add(length as u64);
@@ -213,9 +217,9 @@ impl<D: Device> phy::Device for Link<D> {
     where
         Self: 'a;
 
-    fn receive(&mut self, _now: Instant) -> Option<(Came, Leave<'_, D>)> {
+    fn receive(&mut self, now: Instant) -> Option<(Came, Leave<'_, D>)> {
         self.collect_sent();
-        let frame = self.take()?;
+        let frame = self.take(now)?;
         Some((Came(frame), Leave(self)))
     }
 

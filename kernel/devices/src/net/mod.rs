@@ -4,6 +4,7 @@
 //! keeps everything bounded: frames, connections, bytes and time of each ([`page`]). Nothing runs by itself: the idle loop
 //! calls [`Net::poll`], at the latest with each tick. What the log should say comes from [`Net::news`].
 
+mod allowance;
 mod lease;
 mod link;
 mod news;

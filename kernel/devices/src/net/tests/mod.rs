@@ -77,6 +77,22 @@ fn leases_that_end_at_once_do_not_keep_the_wire_busy() {
 }
 
 #[test]
+fn a_server_that_refuses_or_wants_to_be_asked_at_once_does_not_keep_the_wire_busy() {
+    for (refuses, renew) in [(false, Some(0)), (true, None)] {
+        let mut world = world(wants::NET_FEATURES);
+        (world.rogue.refuses, world.rogue.renew) = (refuses, renew);
+        for _ in 0..30_000 {
+            world.step(Duration::from_millis(1));
+        }
+        let asked = world.discovers + world.requests;
+        assert!((3..=40).contains(&asked), "{asked} messages in half a minute: {refuses} {renew:?}");
+        (world.rogue.refuses, world.rogue.renew) = (false, None);
+        world.steps(600);
+        assert_eq!(world.leased(), Some((GIVEN, Some(ROUTER))));
+    }
+}
+
+#[test]
 fn ping_is_answered() {
     let mut world = up();
     let buffer = || icmp::PacketBuffer::new(vec![icmp::PacketMetadata::EMPTY; 4], vec![0; 2048]);

@@ -10,8 +10,8 @@ use std::vec::Vec;
 use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
 use smoltcp::socket::udp;
 use smoltcp::wire::{
-    DhcpMessageType, DhcpPacket, DhcpRepr, IpAddress, IpEndpoint, IpProtocol, Ipv4Address, Ipv4Packet,
-    Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
+    DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, IpAddress, IpEndpoint, IpProtocol, Ipv4Address,
+    Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
 };
 
 use super::super::*;
@@ -83,8 +83,9 @@ pub(super) struct World {
     pub asked: Rc<RefCell<Vec<Vec<u8>>>>,
     pub answer: Vec<u8>,
     pub rogue: Rogue,
-    /// Messages that DHCP was asked.
+    /// Searches for a DHCP server, and requests of a lease.
     pub discovers: usize,
+    pub requests: usize,
 }
 
 /// What the DHCP server says.
@@ -92,6 +93,10 @@ pub(super) struct Rogue {
     pub router: Ipv4Address,
     pub mask: Ipv4Address,
     pub seconds: u32,
+    /// Every request is answered with a NAK.
+    pub refuses: bool,
+    /// When a lease is to be renewed, in seconds.
+    pub renew: Option<u32>,
 }
 
 /// A card that gives what lies on the wire and takes what it is told to send.
@@ -137,8 +142,15 @@ pub(super) fn world(features: u64) -> World {
         now: Duration::ZERO,
         asked: Rc::default(),
         answer: b"HTTP/1.0 200 OK\r\n\r\nwell".to_vec(),
-        rogue: Rogue { router: ROUTER, mask: Ipv4Address::new(255, 255, 255, 0), seconds: 86_400 },
+        rogue: Rogue {
+            router: ROUTER,
+            mask: Ipv4Address::new(255, 255, 255, 0),
+            seconds: 86_400,
+            refuses: false,
+            renew: None,
+        },
         discovers: 0,
+        requests: 0,
     }
 }
 
@@ -175,9 +187,15 @@ impl World {
                 self.discovers += 1;
                 DhcpMessageType::Offer
             }
-            DhcpMessageType::Request => DhcpMessageType::Ack,
+            DhcpMessageType::Request => {
+                self.requests += 1;
+                if self.rogue.refuses { DhcpMessageType::Nak } else { DhcpMessageType::Ack }
+            }
             other => panic!("{other:?}"),
         };
+        // Option 58, RFC 2132, 9.11; smoltcp does not write it.
+        let renew = self.rogue.renew.map(u32::to_be_bytes);
+        let options: Vec<DhcpOption<'_>> = renew.iter().map(|data| DhcpOption { kind: 58, data }).collect();
         let answer = DhcpRepr {
             message_type: kind,
             your_ip: GIVEN,
@@ -194,7 +212,7 @@ impl World {
             max_size: None,
             renew_duration: None,
             rebind_duration: None,
-            additional_options: &[],
+            additional_options: &options,
             secs: 0,
             ..asked
         };
