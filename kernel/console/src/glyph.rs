@@ -63,11 +63,15 @@ pub(crate) fn escape(byte: u8, out: &mut String) {
 }
 
 /// Whether a character moves a terminal's cursor, makes a line read otherwise than it is written, or is nothing to look at: control
-/// characters, ends of lines, marks of direction (Unicode standard annex 9), and blanks without a width.
+/// characters, ends of lines, and all that Unicode 15.1 gives the property Default_Ignorable_Code_Point, marks of direction among it.
+/// So no two names look alike for what nobody can see; an emoji that is joined of several is shown in its parts.
 pub(crate) fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The glyphs of some bytes, in order; together they are all of them. Those of the bytes behind a glyph are the same ones.

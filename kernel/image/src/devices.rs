@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 use core::time::Duration;
 
 use plyos_blockstore::BlockDevice as _;
@@ -67,7 +68,10 @@ pub fn start(words: &CommandLine) -> Devices {
 }
 
 fn find(words: &CommandLine) -> Vec<(Place, Result<Found, StartError>)> {
-    let mut found = virtio::on_pci(words.pci_assign);
+    let in_memory = words.virtio_mmio.iter();
+    let taken: Vec<Range<u64>> =
+        in_memory.map(|device| device.address..device.address.saturating_add(device.size)).collect();
+    let mut found = virtio::on_pci(words.pci_assign, &taken);
     for (place, _) in found.iter().filter(|(_, found)| found.as_ref().is_ok_and(|found| found.placed)) {
         told!(Info, "{place}: it had no address, and was given one");
     }

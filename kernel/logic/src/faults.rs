@@ -1,4 +1,4 @@
-//! Damage is told once, and then ever more seldom: a program that reads a bad file in a loop must not fill the log, nor one that walks
+//! A fault is told once, and then ever more seldom: a program that reads a bad file in a loop must not fill the log, nor one that walks
 //! over a disk full of them.
 
 use alloc::vec::Vec;
@@ -32,10 +32,9 @@ impl fmt::Display for Telling {
         match self {
             Self::First => Ok(()),
             Self::Again(times) => write!(f, " (for the {times}th time)"),
-            Self::Others(1) => write!(
-                f,
-                " (from here on only some of the damage is told: there are more than {APART} places)"
-            ),
+            Self::Others(1) => {
+                write!(f, " (from here on only some are told: there are more than {APART} of this sort)")
+            }
             Self::Others(count) => write!(f, " (one of {count} since not all of them are told)"),
         }
     }

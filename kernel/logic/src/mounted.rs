@@ -64,6 +64,17 @@ pub enum ReadFault {
     },
 }
 
+impl ReadFault {
+    /// Whether it is damage: bytes that are not what they should be. A device that did not give them is not, for it may the next time.
+    pub const fn is_damage(&self) -> bool {
+        match self {
+            Self::NoLayer(_) | Self::NotAFile { .. } | Self::Forbidden { .. } => false,
+            Self::Index { reason, .. } => !matches!(**reason, IndexError::Read { .. }),
+            Self::Chunk { reason, .. } => !matches!(reason, ChunkFault::Device(_) | ChunkFault::Elsewhere(_)),
+        }
+    }
+}
+
 const fn breach_of(breach: Breach) -> &'static str {
     match breach {
         Breach::Place => "it stands outside of the places of its kind of layer",
@@ -132,7 +143,8 @@ impl<D: Device> Mounted<D> {
         if let NamespaceError::TooManyLinks { .. } | NamespaceError::NoLayer(_) = error {
             return;
         }
-        self.told(blake3::hash(error.to_string().as_bytes()).as_bytes(), format_args!("{error}"));
+        let is_damage = !matches!(error, NamespaceError::Index { source: IndexError::Read { .. }, .. });
+        self.told(is_damage, blake3::hash(error.to_string().as_bytes()).as_bytes(), format_args!("{error}"));
     }
 
     /// What `entry` of layer number `layer` may not be, if anything: asked at each use, for the rules were checked over the whole layer
@@ -156,7 +168,7 @@ impl<D: Device> Mounted<D> {
                 ReadFault::Chunk { chunk, .. } => *chunk.as_bytes(),
                 other => *blake3::hash(other.to_string().as_bytes()).as_bytes(),
             };
-            self.told(&what, format_args!("{fault}"));
+            self.told(fault.is_damage(), &what, format_args!("{fault}"));
         }
         read
     }
@@ -222,8 +234,9 @@ impl<D: Device> Mounted<D> {
     }
 
     /// Tells a fault in the log, if it was not told just so before.
-    fn told(&self, what: &[u8; 32], text: core::fmt::Arguments<'_>) {
-        let telling = self.store.faults.lock().meet(what);
+    fn told(&self, is_damage: bool, what: &[u8; 32], text: core::fmt::Arguments<'_>) {
+        let faults = if is_damage { &self.store.damage } else { &self.store.failures };
+        let telling = faults.lock().meet(what);
         if let Some(telling) = telling {
             self.store.log(Level::Error, format_args!("{text}{telling}"));
         }

@@ -16,7 +16,9 @@ const FLOWS: usize = 4;
 /// A reader, as far as it can be seen.
 #[derive(Debug, Clone, Copy, Default)]
 struct Flow {
-    /// The chunk that it will want next.
+    /// The chunk that it had to wait for last: from here on it lives on what came with it.
+    from: u64,
+    /// The chunk that it will have to wait for next.
     next: u64,
     /// 0: it was seen once, and may be no more than a jump.
     window: u64,
@@ -34,9 +36,13 @@ pub(crate) struct Flows {
 impl Flows {
     /// Chunk `ordinal` was read from the cache.
     pub fn hit(&mut self, ordinal: u64) {
-        if let Some(flow) = self.flows.iter_mut().find(|flow| flow.seen > 0 && flow.next == ordinal) {
+        let lives_on = |flow: &&mut Flow| flow.seen > 0 && (flow.from..=flow.next).contains(&ordinal);
+        if let Some(flow) = self.flows.iter_mut().find(lives_on) {
             self.now += 1;
-            (flow.next, flow.seen) = (ordinal.saturating_add(1), self.now);
+            flow.seen = self.now;
+            if flow.next == ordinal {
+                flow.next = ordinal.saturating_add(1);
+            }
         }
     }
 
@@ -46,11 +52,11 @@ impl Flows {
         let (now, next) = (self.now, ordinal.saturating_add(1));
         if let Some(flow) = self.flows.iter_mut().find(|flow| flow.seen > 0 && flow.next == ordinal) {
             let window = (flow.window * 2).clamp(FIRST_WINDOW, LONGEST_WINDOW);
-            *flow = Flow { next, window, seen: now };
+            *flow = Flow { from: ordinal, next, window, seen: now };
             return window;
         }
         if let Some(oldest) = self.flows.iter_mut().min_by_key(|flow| flow.seen) {
-            *oldest = Flow { next, window: 0, seen: now };
+            *oldest = Flow { from: ordinal, next, window: 0, seen: now };
         }
         0
     }

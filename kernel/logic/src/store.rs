@@ -83,7 +83,9 @@ pub(crate) struct Store<D> {
     pub means: Means,
     pub cache: Cache,
     pub limits: Limits,
-    pub faults: Mutex<Faults>,
+    pub damage: Mutex<Faults>,
+    /// What failed without being damaged, apart: a device that fails for a while must not use up the places of what is.
+    pub failures: Mutex<Faults>,
     /// A buffer for stored bytes, kept from read to read.
     pub buffer: Mutex<Vec<u8>>,
 }
@@ -95,7 +97,8 @@ impl<D> Store<D> {
             means,
             cache: Cache::new(limits.cache),
             limits,
-            faults: Mutex::default(),
+            damage: Mutex::default(),
+            failures: Mutex::default(),
             buffer: Mutex::default(),
         }
     }

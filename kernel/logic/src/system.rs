@@ -204,8 +204,8 @@ impl<D: Device> System<D> {
     }
 
     /// How often damage was met since the start.
-    pub fn faults(&self) -> u64 {
-        self.store.faults.lock().total()
+    pub fn damage(&self) -> u64 {
+        self.store.damage.lock().total()
     }
 
     /// Both slots, without a look at the device: they are asked for with every status page.

@@ -7,6 +7,8 @@
     reason = "tests may panic"
 )]
 
+use std::time::Duration;
+
 use plyos_test_vm::vm::{Config, Kind, Vm};
 use serde_json::json;
 
@@ -70,6 +72,8 @@ fn after_a_panic_it_stands_still_or_starts_again_as_it_was_told() {
         assert!(ended.is_off() && reset.written().contains("page fault"), "{kind:?}: {ended:?}");
         let mut halted = Vm::start(&Config::new(kind).words("panic=halt provoke=null-read"));
         halted.read_until("kernel_main + 0x");
+        // Long enough for one that does not stand still: its end would take the monitor along.
+        std::thread::sleep(Duration::from_secs(1));
         let status = halted.monitor().run("query-status", &json!({}));
         assert_eq!(status["status"], "running", "it stands still, so that somebody can read");
         assert!(!halted.written().contains("plyos> "));

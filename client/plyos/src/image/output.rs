@@ -38,10 +38,15 @@ pub fn write(
     let image = image(args, gathered, plan, workshop, progress)?;
     let len = image.as_file().metadata().or_fail(ExitCode::Failure, writing(path))?.len();
     let roots_path = args.roots_path();
-    // Perhaps in another folder, so it cannot be made in the workshop.
-    let mut roots = new_file(folder_of(&roots_path), &roots_path)?;
+    // In another folder it cannot be made in the workshop, for it is moved from there.
+    let beside = folder_of(&roots_path) == folder_of(path);
+    let mut roots = new_file(if beside { workshop.path() } else { folder_of(&roots_path) }, &roots_path)?;
     roots.write_all(&gathered.pins.emit()).or_fail(ExitCode::Failure, writing(&roots_path))?;
-    keep_both((roots, &roots_path), (image, path))?;
+    for (file, path) in [(&roots, roots_path.as_path()), (&image, path)] {
+        file.as_file().sync_all().or_fail(ExitCode::Failure, writing(path))?;
+    }
+    // What takes its time is done: no signal comes between the two.
+    workshop.undisturbed(|| keep_both((roots, &roots_path), (image, path)))?;
     Ok(len)
 }
 
@@ -81,7 +86,7 @@ fn new_file(folder: &Path, path: &Path) -> Result<NamedTempFile, Failure> {
     builder.tempfile_in(folder).or_fail(ExitCode::Failure, writing(path))
 }
 
-/// Keeps both or neither: roots that were left behind would be in the way of the next try.
+/// Keeps both, whose bytes are on the disk, or neither: roots that were left behind would be in the way of the next try.
 fn keep_both(roots: (NamedTempFile, &Path), image: (NamedTempFile, &Path)) -> Result<(), Failure> {
     let roots_path = roots.1;
     keep(roots.0, roots_path)?;
@@ -92,7 +97,6 @@ fn keep_both(roots: (NamedTempFile, &Path), image: (NamedTempFile, &Path)) -> Re
 }
 
 fn keep(file: NamedTempFile, path: &Path) -> Result<(), Failure> {
-    file.as_file().sync_all().or_fail(ExitCode::Failure, writing(path))?;
     file.persist_noclobber(path).map(drop).or_fail(ExitCode::Failure, writing(path))
 }
 

@@ -1,20 +1,23 @@
 //! The folder in which an image is made: beside it, so that it can be moved into place, and gone however the program ends.
 //!
-//! A failure removes it ([`Workshop`] is dropped), and so do SIGINT and SIGTERM, which end a running `pkg` first. What SIGKILL or a
+//! A failure removes it ([`Workshop`] is dropped), and so do SIGINT, SIGTERM and SIGHUP, which end a running `pkg` first. What SIGKILL or a
 //! power cut leaves is removed by the next run in the same place: a folder has its owner's lock for as long as that lives.
 
 use plyos_report::{ExitCode, Failure, OrFail};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How the names of such folders begin. Under this name a folder has had its lock from the start.
 const PREFIX: &str = ".plyos-image-";
 /// The same before it has its lock.
 const UNLOCKED: &str = ".plyos-new-image-";
+/// What has no lock for so long, and nothing in it, is nobody's.
+const GIVEN_UP: Duration = Duration::from_secs(3600);
 /// Tries to remove a folder in which this program may be about to make another file.
 const REMOVALS: usize = 10;
 
@@ -67,15 +70,24 @@ impl Workshop {
         ended.unwrap_or_else(|| Err(std::io::Error::other("it was ended"))).map(|ended| (ended, said))
     }
 
-    /// From now on SIGINT and SIGTERM remove the folder and end this program, with the status by which shells tell them.
+    /// Does something that signals wait for.
+    pub fn undisturbed<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _helper = self.helper.lock().unwrap_or_else(PoisonError::into_inner);
+        work()
+    }
+
+    /// From now on SIGINT, SIGTERM and SIGHUP remove the folder and end this program, with the status by which shells tell them.
     fn end_with_signals(&self) -> Result<(), Failure> {
         let doing = "listening to signals";
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
         let runtime = runtime.or_fail(ExitCode::Failure, doing)?;
         let entered = runtime.enter();
         let listen = |kind| signal(kind).or_fail(ExitCode::Failure, doing);
-        let (mut interrupt, mut terminate) =
-            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate, mut hangup) = (
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::hangup())?,
+        );
         drop(entered);
         let (path, helper) = (self.path.clone(), Arc::clone(&self.helper));
         std::thread::spawn(move || {
@@ -83,6 +95,7 @@ impl Workshop {
                 tokio::select! {
                     _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
                     _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
+                    _ = hangup.recv() => SignalKind::hangup().as_raw_value(),
                 }
             });
             // Kept to the end: nothing is started any more.
@@ -113,8 +126,12 @@ fn remove(path: &Path) {
 fn sweep(parent: &Path) {
     // Who cannot read the folder leaves it as it is.
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        if named && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        let begins = |prefix| entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix));
+        if begins(UNLOCKED) && entry.metadata().is_ok_and(|facts| is_given_up(&facts)) {
+            // Only an empty folder goes by this.
+            let _ = fs::remove_dir(entry.path());
+        }
+        if begins(PREFIX) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             let path = entry.path();
             if let Ok(lock) = File::open(&path)
                 && lock.try_lock().is_ok()
@@ -125,9 +142,14 @@ fn sweep(parent: &Path) {
     }
 }
 
+fn is_given_up(facts: &Metadata) -> bool {
+    facts.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > GIVEN_UP)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::SystemTime;
 
     fn names(folder: &Path) -> Vec<String> {
         let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
@@ -146,14 +168,26 @@ mod tests {
             path
         };
         let (_left, busy) = (folder(".plyos-image-left"), folder(".plyos-image-busy"));
+        let unlocked = |name: &str, age| {
+            let path = parent.path().join(name);
+            fs::create_dir(&path).unwrap();
+            File::open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+        };
+        unlocked(".plyos-new-image-of-yesterday", GIVEN_UP * 24);
+        unlocked(".plyos-new-image-of-now", Duration::ZERO);
         folder("plyos-image-of-somebody");
         fs::write(parent.path().join(".plyos-image-file"), "no folder").unwrap();
         let owner = File::open(busy).unwrap();
         owner.lock().unwrap();
         let workshop = Workshop::new(parent.path()).unwrap();
         let own = workshop.path().file_name().unwrap().to_str().unwrap().to_owned();
-        let mut expected =
-            vec![".plyos-image-busy", ".plyos-image-file", "plyos-image-of-somebody", own.as_str()];
+        let mut expected = vec![
+            ".plyos-image-busy",
+            ".plyos-image-file",
+            ".plyos-new-image-of-now",
+            "plyos-image-of-somebody",
+            own.as_str(),
+        ];
         expected.sort();
         assert_eq!(names(parent.path()), expected);
         // Its owner is alive, if only just.
@@ -162,7 +196,10 @@ mod tests {
         drop(workshop);
         drop(owner);
         sweep(parent.path());
-        assert_eq!(names(parent.path()), [".plyos-image-file", "plyos-image-of-somebody"]);
+        assert_eq!(
+            names(parent.path()),
+            [".plyos-image-file", ".plyos-new-image-of-now", "plyos-image-of-somebody"]
+        );
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl<D: Device> System for KernelSystem<D> {
     }
 
     fn damage(&self) -> u64 {
-        self.faults()
+        self.damage()
     }
 
     fn cache(&self) -> CacheStatistics {

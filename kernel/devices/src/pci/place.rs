@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::bar::{Bar, MOST};
-use super::{ConfigSpace, PciError, is_bridge_to_pci};
+use super::{COMMAND, COMMAND_IO, COMMAND_MEMORY, ConfigSpace, PciError, is_bridge_to_pci};
 
 /// Where the chip set's own registers begin: interrupt controllers, timers, the firmware's flash.
 const TOP: u64 = 0xfec0_0000;
@@ -63,17 +63,23 @@ impl Places {
     /// Takes away where a function answers: its BARs, and what a bridge passes on.
     pub fn claim_of(&mut self, config: &mut impl ConfigSpace) {
         let is_bridge = is_bridge_to_pci(config);
-        let mut number = 0;
-        while number < if is_bridge { 2 } else { MOST } {
-            let bar = Bar::measure(config, number);
-            if let Some(bar) = bar.filter(|bar| bar.address != 0) {
+        for bar in bars(config, if is_bridge { 2 } else { MOST }) {
+            if bar.address != 0 {
                 self.claim(bar.address..bar.address.saturating_add(bar.size));
             }
-            number += if bar.is_some_and(|bar| bar.is_wide) { 2 } else { 1 };
         }
         if is_bridge {
             behind(config).into_iter().for_each(|range| self.claim(range));
         }
+    }
+
+    /// Gives an address to each BAR of a function that has none: as soon as it answers at one, it would answer at 0 by the others.
+    ///
+    /// # Errors
+    /// Those of [`Places::give`].
+    pub fn give_all(&mut self, config: &mut impl ConfigSpace) -> Result<(), PciError> {
+        let unplaced = bars(config, MOST).into_iter().filter(|bar| bar.address == 0);
+        unplaced.map(|bar| bar.number).try_for_each(|number| self.give(config, number))
     }
 
     /// Gives a BAR of a function an address.
@@ -98,17 +104,26 @@ impl Places {
     }
 }
 
-/// Takes the addresses away from all of a function's BARs of memory, for tests of this: they are then given anew.
+/// Takes the addresses away from all of a function's BARs of memory, for tests of this: they are then given anew. It answers nowhere
+/// from then on.
 pub fn forget(config: &mut impl ConfigSpace) {
-    let mut number = 0;
-    while number < MOST {
-        let bar = Bar::measure(config, number);
-        if let Some(mut bar) = bar {
-            // One that stays is used as it is.
-            let _ = bar.put(config, 0);
-        }
-        number += if bar.is_some_and(|bar| bar.is_wide) { 2 } else { 1 };
+    let command = config.read(COMMAND) & 0xffff;
+    config.write(COMMAND, command & !(COMMAND_IO | COMMAND_MEMORY));
+    for mut bar in bars(config, MOST) {
+        // One that stays is used as it is.
+        let _ = bar.put(config, 0);
     }
+}
+
+/// The first `most` BARs, as far as they are of memory.
+fn bars(config: &mut impl ConfigSpace, most: u8) -> Vec<Bar> {
+    let (mut found, mut number) = (Vec::new(), 0);
+    while number < most {
+        let bar = Bar::measure(config, number);
+        number += if bar.is_some_and(|bar| bar.is_wide) { 2 } else { 1 };
+        found.extend(bar);
+    }
+    found
 }
 
 /// What a bridge passes on to the bus behind it.

@@ -12,6 +12,7 @@ mod transport;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use plyos_kernel_devices::pci::place::{Places, forget};
 use plyos_kernel_devices::pci::{Kind, PciError, Region, disable, identity, interrupt_line, is_bridge};
@@ -91,8 +92,8 @@ pub struct Found {
 
 /// All known devices on PCI, in order of bus and number; those that cannot be used with the reason. No device on PCI may reach memory
 /// afterwards, until it is started: not what firmware used, nor what nobody has a driver for (I15). Those that firmware gave no address
-/// get one, with `anew` also those that it gave one.
-pub fn on_pci(anew: bool) -> Vec<(Place, Result<Found, StartError>)> {
+/// get one, apart from `taken` (physical), with `anew` also those that it gave one.
+pub fn on_pci(anew: bool, taken: &[Range<u64>]) -> Vec<(Place, Result<Found, StartError>)> {
     let all = functions();
     let kind = |function: &Function| {
         let (vendor, device) = identity(function)?;
@@ -109,43 +110,39 @@ pub fn on_pci(anew: bool) -> Vec<(Place, Result<Found, StartError>)> {
     let mut places = None;
     let known = |function: &Function| {
         let (kind, place, interrupt) = (kind(function)?, Place::Pci(*function), interrupt_line(function));
-        let found = reached(*function, kind, &all, &mut places);
+        let found = reached(*function, kind, &mut places, || free_places(&all, taken));
         let found = found.map(|(pci, placed)| Found { kind, place, placed, interrupt, way: Way::Pci(pci) });
         Some((place, found.map_err(StartError::Pci)))
     };
     all.iter().filter_map(known).collect()
 }
 
-/// BARs of a function that can be placed.
-const WINDOWS: usize = 6;
-
 /// A function with its registers mapped, and whether it was given an address for that. What is free is found out when it is first
-/// asked for: measuring all windows of a machine is not done to one that needs nothing.
+/// asked for: measuring all BARs of a machine is not done to one that needs nothing.
 fn reached(
     mut function: Function,
     kind: Kind,
-    all: &[Function],
     places: &mut Option<Places>,
+    free: impl FnOnce() -> Places,
 ) -> Result<(Pci, bool), PciError> {
-    for given in 0..WINDOWS {
-        match Pci::new(function, kind) {
-            Err(PciError::NoAddress(number)) if function.is_on_first_bus() => {
-                places.get_or_insert_with(|| free_places(all)).give(&mut function, number)?;
-            }
-            reached => return reached.map(|pci| (pci, given > 0)),
+    match Pci::new(function, kind) {
+        Err(PciError::NoAddress(_)) if function.is_on_first_bus() => {
+            places.get_or_insert_with(free).give_all(&mut function)?;
+            Pci::new(function, kind).map(|pci| (pci, true))
         }
+        reached => reached.map(|pci| (pci, false)),
     }
-    Pci::new(function, kind).map(|pci| (pci, true))
 }
 
-/// Where nothing is: neither in the loader's memory map, nor by what any function says.
-fn free_places(all: &[Function]) -> Places {
+/// Where nothing is: neither in the loader's memory map, nor by what any function says, nor what is `taken`.
+fn free_places(all: &[Function], taken: &[Range<u64>]) -> Places {
     let regions = memory::regions().into_iter();
     let mut places =
         Places::new(regions.map(|region| (region.start..region.end, region.kind == RegionKind::Ram)));
     for mut function in all.iter().copied() {
         places.claim_of(&mut function);
     }
+    taken.iter().cloned().for_each(|range| places.claim(range));
     places
 }
 

@@ -33,7 +33,7 @@ fn a_damaged_chunk_is_an_error_and_one_line_that_names_it() {
     let told = lines.of(Level::Error);
     assert_eq!(told.len(), 2, "the first and the tenth: {told:?}");
     assert!(told[0].contains("chunk ") && told[1].ends_with("(for the 10th time)"), "{told:?}");
-    assert_eq!(system.faults(), 20);
+    assert_eq!(system.damage(), 20);
     // Other files are read as before, and this one when the medium is well again.
     content(&system, "usr/bin/tool", 1000).unwrap();
     device.flip(place.offset + u64::from(place.length) / 2);
@@ -91,6 +91,7 @@ fn a_device_that_fails_is_an_error_and_well_again_when_it_does_not() {
     assert!(matches!(read, Err(ReadFault::Chunk { .. })), "{read:?}");
     device.heal();
     assert!(content(&system, "usr/bin/tool", 4096).unwrap() == tool);
+    assert_eq!(system.damage(), 0, "a device that fails damages nothing");
 }
 
 #[test]

@@ -76,21 +76,25 @@ impl Ended {
 }
 
 impl Vm {
-    /// Starts a machine; its firmware may still be running when this returns.
+    /// Starts a machine; its firmware may still be running when this returns. It ends with the thread that started it.
     pub fn start(config: &Config) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let thread = std::thread::current();
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let test = thread.name().unwrap_or("machine").replace("::", "-");
         let name = format!("{test}-{}-{number}", std::process::id());
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        assert!(
+            std::env::split_paths(&paths).any(|folder| folder.join("qemu-system-x86_64").is_file()),
+            "there is no qemu-system-x86_64; tests/setup/debian-packages.sh installs qemu-system-x86"
+        );
         let turn = turns::take();
         let folder = TempDir::with_prefix("plyos-vm-").unwrap();
         let complaints = folder.path().join("qemu");
         let mut command = config.command(folder.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&complaints).unwrap());
-        let mut child = command.spawn().unwrap_or_else(|error| {
-            panic!("starting qemu-system-x86_64: {error}; tests/setup/debian-packages.sh installs qemu-system-x86")
-        });
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("starting qemu-system-x86_64 by setpriv: {error}"));
         let serial = Serial::of(child.stdout.take().unwrap());
         let stdin = child.stdin.take();
         Self { name, child, stdin, serial, folder, complaints, _turn: turn }

@@ -57,6 +57,20 @@ fn a_function_that_forgot_its_address_is_placed_again() {
 }
 
 #[test]
+fn all_that_a_function_answers_by_is_placed() {
+    // BAR 1 of 4 KiB, as MSI-X has, beside BAR 4.
+    let mut fake = unplaced();
+    (fake.words[5], fake.sizes[1]) = (0, 4096);
+    assert_eq!(Places::new(q35()).give_all(&mut fake), Ok(()));
+    assert!(fake.words[5] != 0 && fake.words[BAR] & !0xf != 0, "{:#x} {:#x}", fake.words[5], fake.words[BAR]);
+    forget(&mut fake);
+    assert_eq!((fake.words[5], fake.words[BAR] & !0xf), (0, 0));
+    assert_eq!(fake.words[1] & 0b11, 0, "it answers nowhere meanwhile");
+    fake.sizes[1] = 1 << 30;
+    assert_eq!(Places::new(q35()).give_all(&mut fake), Err(PciError::NoAddress(1)));
+}
+
+#[test]
 fn there_is_not_always_a_place() {
     let refused = |places: &mut Places, fake: &mut Fake| {
         assert_eq!(places.give(fake, 4), Err(PciError::NoAddress(4)));
