@@ -4,7 +4,7 @@ use plyos_blockstore::{Action, HistoryEntry, RecordType, open};
 use plyos_kernel_logic::{Held, Limits, Options, SwitchError, System};
 use plyos_slots::{BadReason, SlotName, SlotState};
 use plyos_storefile::Store;
-use plyos_test_stores::maker::As;
+use plyos_test_stores::maker::{As, NOW};
 use plyos_test_stores::memory::Memory;
 
 use crate::world::{World, content, start, start_with};
@@ -23,14 +23,14 @@ fn there_and_back_with_slots_and_history_as_pkg_writes_them() {
     let device = world.device();
     let system = system(&device);
     assert_eq!(index(&system), b"<h1>two</h1>");
-    system.switch(1, 77).unwrap();
+    system.switch(1, NOW + 77).unwrap();
     assert_eq!(index(&system), b"<h1>one</h1>");
     let store = Store::on_device(device.clone(), "store").unwrap();
     assert_eq!(store.slots().active().map(|slot| slot.number), Some(1));
     let history = store.history().unwrap();
     let last = history.entries().next_back().unwrap();
-    assert_eq!((last.number, last.from, last.at, last.action), (1, 2, 77, Action::Rollback));
-    system.switch(2, 78).unwrap();
+    assert_eq!((last.number, last.from, last.at, last.action), (1, 2, NOW + 77, Action::Rollback));
+    system.switch(2, NOW + 78).unwrap();
     assert_eq!(index(&system), b"<h1>two</h1>");
     assert_eq!(start(device).0.unwrap().shown().number(), 2, "the next start agrees");
 }

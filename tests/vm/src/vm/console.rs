@@ -62,10 +62,25 @@ impl Vm {
     /// Runs a command and waits for the next prompt.
     pub fn run(&mut self, line: &str) -> Answer {
         self.type_line(line);
-        self.read_until("\n");
+        self.read_echo(line);
         let read = self.wait_for_prompt();
-        // A line of the log that comes while the console waits begins with an end of line, behind a prompt.
         Answer::of(read.strip_suffix(PROMPT).unwrap_or(&read))
+    }
+
+    /// Reads what the console shows of a line while it is typed, to its end. A line of the log may come before it or within it; it then
+    /// begins with an end of line. A line that is too long for the screen is shown otherwise than it was typed; no log may come then.
+    fn read_echo(&mut self, line: &str) {
+        let mut echo = String::new();
+        while line.starts_with(&echo) {
+            let read = self.read_until("\n");
+            let part = read.trim_end_matches(['\r', '\n']);
+            if logged(part).is_none() {
+                echo.push_str(part);
+            }
+            if echo == line {
+                break;
+            }
+        }
     }
 
     /// The two hashes of a file, BLAKE3 and SHA-256, in hexadecimal.
